@@ -1,0 +1,1 @@
+"""Pages that show run folders; they own no instrument."""

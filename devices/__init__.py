@@ -1,0 +1,1 @@
+"""Drivers: one module per instrument, ophyd devices over pyvisa, pyserial and seabreeze."""

@@ -1,0 +1,1 @@
+"""What every assay needs: spectra, fits, budgets, cautions, verdicts."""

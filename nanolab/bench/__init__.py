@@ -1,0 +1,1 @@
+"""bench.toml and sample.toml, and the devices that they describe."""

@@ -1,0 +1,1 @@
+"""RunEngine assembly, clocks, progress."""

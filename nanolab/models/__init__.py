@@ -1,0 +1,1 @@
+"""Physics and chemistry, named by what they describe: numpy in, numpy out."""

@@ -1,0 +1,1 @@
+"""Interlock rules and the permission to emit."""

@@ -1,0 +1,1 @@
+"""Assays: one folder or module each, with plan, prediction and analysis."""

@@ -1,0 +1,1 @@
+"""Wire simulators, one instrument a module."""
