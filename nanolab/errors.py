@@ -79,6 +79,10 @@ class RefusedError(NanolabError):
     exit_code = ExitCode.REFUSED
 
 
+class JournalError(NanolabError):
+    """A document could not be stored, or a run folder is damaged; the message names the file."""
+
+
 class LimitTripError(NanolabError):
     """A limit stopped the run; the data are saved."""
 

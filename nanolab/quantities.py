@@ -109,7 +109,7 @@ def parse_quantity(text: str | float, unit: str) -> Quantity:
     sentence where the text is no quantity, or its unit measures something else.
     """
     if isinstance(text, bool):
-        raise ValueError(f"'{text}' is no quantity: write for example \"1.0 {unit}\"")
+        raise ValueError(f"'{text}' is no quantity: write for example \"1.0{_shown(unit)}\"")
     if isinstance(text, int | float):
         if not math.isfinite(text):
             raise ValueError(f"'{text}' is not a finite number")
@@ -117,7 +117,7 @@ def parse_quantity(text: str | float, unit: str) -> Quantity:
     plain = text.replace("°C", "degC").replace("µ", "u").replace("μ", "u").replace("(", "").replace(")", "")
     parts = [_NUMBER_AND_UNIT.match(part.strip()) for part in _PLUS_MINUS.split(plain)]
     if len(parts) > 2 or any(part is None for part in parts):
-        raise ValueError(f"'{text}' is no quantity: write for example \"1.0±0.1 {unit}\"")
+        raise ValueError(f"'{text}' is no quantity: write for example \"1.0±0.1{_shown(unit)}\"")
     (number, own_unit), *rest = [(float(part[1]), part[2].strip()) for part in parts if part is not None]
     if not rest:
         return Quantity(_scale(number, own_unit or unit, unit), unit)
@@ -132,6 +132,11 @@ def parse_quantity(text: str | float, unit: str) -> Quantity:
     return Quantity(_scale(number, own_unit, unit), unit, abs(_scale(u, u_unit or own_unit, unit, difference=True)))
 
 
+def _shown(unit: str) -> str:
+    """Return a unit as it stands behind a number in a sentence; nothing for a plain number."""
+    return "" if unit == "1" else f" {unit}"
+
+
 def _scale(value: float, unit: str, wanted: str, difference: bool = False) -> float:
     if difference and unit in {"degC", "K"} and wanted in {"degC", "K"}:
         return value
@@ -143,17 +148,19 @@ def quantity_reader(
 ) -> Callable[[object], Quantity]:
     """Return a checker that reads one quantity in `unit` and holds it to its limits (for pydantic fields)."""
 
+    shown = _shown(unit)
+
     def read(text: object) -> Quantity:
         if isinstance(text, Quantity):
             return text
         if not isinstance(text, str | int | float):
-            raise ValueError(f"'{text}' is no quantity: write for example \"1.0 {unit}\"")
+            raise ValueError(f"'{text}' is no quantity: write for example \"1.0{_shown(unit)}\"")
         quantity = parse_quantity(text, unit)
         if quantity.value < low or (exclusive_low and quantity.value == low):
             relation = "above" if exclusive_low else "at least"
-            raise ValueError(f"{quantity.value:g} {unit} is out of range: it must be {relation} {low:g} {unit}")
+            raise ValueError(f"{quantity.value:g}{shown} is out of range: it must be {relation} {low:g}{shown}")
         if quantity.value > high:
-            raise ValueError(f"{quantity.value:g} {unit} is out of range: it must be at most {high:g} {unit}")
+            raise ValueError(f"{quantity.value:g}{shown} is out of range: it must be at most {high:g}{shown}")
         return quantity
 
     return read

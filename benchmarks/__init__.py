@@ -1,0 +1,1 @@
+"""Campaigns and measurements, each a command: `python -m benchmarks.NAME`."""

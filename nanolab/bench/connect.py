@@ -1,0 +1,263 @@
+"""From a checked bench file to connected instruments, and back: laser off first, whatever happened."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nanolab.bench.config import BenchConfig, DeviceConfig
+from nanolab.bench.cuvette import CuvetteChanger, ask_at_terminal
+from nanolab.discovery import DEVICES, load
+from nanolab.engine.clock import Clock, WallClock
+from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, UsageError
+from nanolab.interfaces import DeviceContext, OffReport
+from nanolab.simulation import SimulationHandle, attach, start_server
+
+REAL_EMISSION_REFUSED = (
+    "real emission is refused: this version has neither the guardian nor the interlock that a real laser needs. "
+    'Set its address to "simulated" to rehearse; everything else on the bench may be real'
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Bench:
+    """A bench with its instruments connected.
+
+    ``devices`` by role (with ``cuvette``), ``instruments`` those that have a driver, ``simulated`` which of them are.
+    """
+
+    config: BenchConfig
+    clock: Clock
+    devices: dict[str, Any] = field(default_factory=dict)
+    instruments: dict[str, Any] = field(default_factory=dict)
+    simulated: dict[str, bool] = field(default_factory=dict)
+    simulation: SimulationHandle | None = None
+    off_report: OffReport | None = None
+
+    @property
+    def data_root(self) -> Path:
+        """Folder of the run folders."""
+        return self.config.bench.data
+
+    def emergency_off(self) -> OffReport:
+        """Turn the laser off at once and read it back. Never raises; may be called from a signal handler."""
+        laser = self.instruments.get("laser")
+        if laser is None:
+            return OffReport(True, "there is no laser on this bench")
+        try:
+            report: OffReport = laser.off()
+        except Exception as error:  # noqa: BLE001 - a laser that cannot even be asked is one whose off is not confirmed
+            report = OffReport(False, f"the laser could not be asked: {error}", "Turn it off at its key switch")
+        self.off_report = report
+        return report
+
+    def close(self) -> OffReport:
+        """Turn the laser off, disconnect everything, end the simulated bench. Never raises; may be repeated."""
+        report = self.off_report if "laser" not in self.instruments and self.off_report else self.emergency_off()
+        if not report.confirmed:
+            _log.error("OFF NOT CONFIRMED: %s. %s", report.detail, report.by_hand)
+        for role in sorted(self.instruments, key=lambda role: role != "laser"):
+            try:
+                self.instruments[role].disconnect()
+            except Exception:  # noqa: BLE001 - one instrument that cannot be closed must not keep the others open
+                _log.exception("%s could not be disconnected", role)
+        self.instruments.clear()
+        if self.simulation is not None:
+            self.simulation.close()
+            self.simulation = None
+        return report
+
+
+@contextlib.contextmanager
+def open_bench(
+    config: BenchConfig, *, sim: SimulationHandle | str | None = None, clock: Clock | None = None
+) -> Iterator[Bench]:
+    """Connect every instrument of a bench; at the end of the block the laser goes off and all is closed.
+
+    Parameters
+    ----------
+    config : BenchConfig
+        The bench, checked.
+    sim : SimulationHandle, str or None
+        A simulated bench that is serving, or its control port ``HOST:PORT``; None: one is started where a device
+        is simulated.
+    clock : Clock or None
+        Lab time; None: the simulated bench's own, or the wall clock.
+
+    Raises
+    ------
+    DeviceError
+        Naming device, address and what to do, where one does not answer; those already open are closed.
+    OffNotConfirmedError
+        At the end, where the laser was not seen to be off and nothing else is being raised.
+    """
+    bench = Bench(config, clock or WallClock())
+    try:
+        bench.simulation = simulation_for(config, sim)
+        if bench.simulation is not None and clock is None:
+            bench.clock = bench.simulation.simulation.clock()
+        _build(bench)
+        failures = connect_all(bench.instruments)
+        if failures:
+            raise _as_one(failures, config, bench.simulation)
+        yield bench
+    except BaseException:
+        bench.close()
+        raise
+    report = bench.close()
+    if not report.confirmed:
+        raise OffNotConfirmedError(f"OFF NOT CONFIRMED: {report.detail}. {report.by_hand}")
+
+
+def simulation_for(config: BenchConfig, sim: SimulationHandle | str | None) -> SimulationHandle | None:
+    """Return the simulated bench that the devices need: one that is serving, or a new one; None where none does."""
+    roles = config.simulated_roles
+    if not roles:
+        if sim is not None:
+            raise UsageError(
+                "--sim names a simulated bench, and no device of this one is simulated: "
+                'set its address to "simulated" in the bench file'
+            )
+        return None
+    drivers = {role: config.devices[role].driver for role in roles}
+    if sim is None:
+        place = config.simulation
+        return start_server(world=place.world, seed=place.seed, speed=config.speed,
+                            meter_position=_meter_position(config), drivers=drivers)  # fmt: skip
+    handle = attach(sim) if isinstance(sim, str) else sim
+    try:
+        _check_served(handle, drivers)
+        clock_is_ours(handle)
+    except BaseException:
+        handle.close()
+        raise
+    return handle
+
+
+def clock_is_ours(handle: SimulationHandle) -> None:
+    """Take hold of the clock of a bench that runs at full speed; RefusedError where another client has it."""
+    if handle.simulation.speed() == "max":
+        handle.simulation.advance(0.0)
+
+
+def _check_served(handle: SimulationHandle, drivers: Mapping[str, str]) -> None:
+    for role, driver in drivers.items():
+        served = handle.instruments.get(role)
+        if served is None:
+            known = ", ".join(handle.instruments) or "none"
+            raise DeviceError(
+                role, f"the simulated bench at {handle.simulation.address} serves none (it serves: {known})"
+            )
+        if served["driver"] != driver:
+            raise DeviceError(
+                role,
+                f"the bench file wants a {driver}, and the simulated bench at {handle.simulation.address} serves a "
+                f"{served['driver']}",
+                remedy=f'Write driver = "{served["driver"]}", or serve it with --instrument {role}={driver}',
+            )
+
+
+def _meter_position(config: BenchConfig) -> str | None:
+    meter = config.powermeter
+    position = getattr(meter.settings, "position", None) if meter is not None and meter.simulated else None
+    return None if position is None else str(getattr(position, "value", position))
+
+
+def _build(bench: Bench) -> None:
+    real = False
+    for role, device in bench.config.devices.items():
+        bench.simulated[role] = device.simulated
+        real = real or not device.simulated
+        bench.instruments[role] = build_device(role, device, bench.clock, bench.simulation)
+    changer = CuvetteChanger(
+        bench.clock.now,
+        load=None if bench.simulation is None else bench.simulation.simulation.load,
+        ask=ask_at_terminal if real or bench.simulation is None else None,
+    )
+    bench.devices = {**bench.instruments, "cuvette": changer}
+    bench.simulated["cuvette"] = changer.simulated
+
+
+def build_device(role: str, device: DeviceConfig, clock: Clock, simulation: SimulationHandle | None) -> Any:
+    """Build one driver without opening anything. NanolabError where it cannot be imported."""
+    driver_class = load(DEVICES, device.driver)
+    simulated = device.simulated and simulation is not None
+    context = DeviceContext(
+        name=role,
+        address=address_of(role, device, simulation),
+        settings=device.settings,
+        simulated=simulated,
+        lab_time=clock.now,
+        wall_clock=clock.wall,
+        may_emit=_allowed if simulated else _refused,
+    )
+    return driver_class(context)
+
+
+def address_of(role: str, device: DeviceConfig, simulation: SimulationHandle | None) -> str:
+    """Return where an instrument really is."""
+    if not device.simulated or simulation is None:
+        return device.address
+    return f"tcp://{simulation.instruments[role]['tcp']}"
+
+
+def _allowed() -> str | None:
+    return None
+
+
+def _refused() -> str | None:
+    return REAL_EMISSION_REFUSED
+
+
+def connect_all(instruments: Mapping[str, Any]) -> dict[str, Exception]:
+    """Connect instruments side by side; return what failed, by role. Interrupted: waits for those under way."""
+    failures: dict[str, Exception] = {}
+
+    def connect(role: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - told of below, by role
+            failures[role] = error
+
+    if instruments:
+        with ThreadPoolExecutor(len(instruments), thread_name_prefix="connect") as pool:
+            for role, instrument in instruments.items():
+                pool.submit(connect, role, instrument.connect)
+    return {role: failures[role] for role in instruments if role in failures}
+
+
+def explained(role: str, device: DeviceConfig, address: str, error: Exception) -> str:
+    """Say in one sentence which device did not connect, where it is, and why."""
+    words = (
+        str(error).removeprefix(f"{role}: ") if isinstance(error, NanolabError) else f"{type(error).__name__}: {error}"
+    )
+    simulated = " (simulated)" if device.simulated else ""
+    where = "" if address in words else f" at {address}{simulated}"
+    tail = (
+        "" if isinstance(error, NanolabError) else ". Look at power, cable and address, then run `nanolab bench doctor`"
+    )
+    return f"{device.driver}{where}: {words}{tail}"
+
+
+def _as_one(
+    failures: Mapping[str, Exception], config: BenchConfig, simulation: SimulationHandle | None
+) -> NanolabError:
+    others = [
+        error for error in failures.values() if isinstance(error, NanolabError) and not isinstance(error, DeviceError)
+    ]
+    if others:
+        return others[0]  # a refusal or a wrong setting has its own exit code
+    texts = {
+        role: explained(role, config.devices[role], address_of(role, config.devices[role], simulation), error)
+        for role, error in failures.items()
+    }
+    first, *rest = texts
+    more = "".join(f"\n{role}: {texts[role]}" for role in rest)
+    error = DeviceError(first, texts[first] + more)
+    error.__cause__ = failures[first]
+    return error

@@ -1,0 +1,153 @@
+"""The cuvette: exchanged by a command on a simulated bench, by a person on a real one."""
+
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ophyd.status import Status
+
+from nanolab.errors import RefusedError, UsageError, nearest
+
+CUVETTES = ("sample", "blank", "empty", "reference")
+METER = "meter"
+"""In place of a cuvette: the head of the power meter."""
+
+_WORDS = {
+    "sample": "Put the SAMPLE cuvette into the holder",
+    "blank": "Put the BLANK (solvent in the same cuvette) into the holder",
+    "empty": "Put the EMPTY cuvette into the holder",
+    "reference": "Put the REFERENCE cuvette (solvent, for the spectrum) into the holder",
+    METER: "Take the cuvette out and put the head of the power meter in its place",
+}
+
+Ask = Callable[[str], Callable[[float], bool]]
+"""Shows a prompt and returns a function that waits up to so many seconds for the answer."""
+
+
+class CuvetteChanger:
+    """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty``, ``reference``, or ``meter`` in its place.
+
+    Parameters
+    ----------
+    lab_time : callable
+        Lab time in s; the timestamp of its reading.
+    load : callable or None
+        Exchanges the cuvette of the simulated bench.
+    ask : callable or None
+        Asks a person; None where every instrument is simulated.
+    """
+
+    name = "cuvette"
+    parent = None
+
+    def __init__(
+        self, lab_time: Callable[[], float], load: Callable[[str], None] | None = None, ask: Ask | None = None
+    ) -> None:
+        self._lab_time = lab_time
+        self._load = load
+        self._ask = ask
+        self._stop = threading.Event()
+        self._inside = ""
+        self._since = lab_time()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no person is asked."""
+        return self._ask is None
+
+    def set(self, cuvette: str) -> Status:
+        """Exchange the cuvette; done when it is in its place. UsageError for one that there is not.
+
+        RefusedError where a person would have to confirm and there is no terminal.
+        """
+        if cuvette not in _WORDS:
+            raise UsageError(f"there is no cuvette '{cuvette}'; {nearest(str(cuvette), list(_WORDS))}")
+        if self._load is not None:
+            # the simulated head looks at the sample plane in front of the holder: an empty cuvette stays unheated
+            self._load("empty" if cuvette == METER else cuvette)
+        status = Status(timeout=None)
+        if self._ask is None:
+            self._done(cuvette, status)
+            return status
+        answered = self._ask(f"{_WORDS[cuvette]}, then press Enter: ")
+        self._stop.clear()
+        threading.Thread(
+            target=self._wait, args=(answered, cuvette, status), name="cuvette-prompt", daemon=True
+        ).start()
+        return status
+
+    def _wait(self, answered: Callable[[float], bool], cuvette: str, status: Status) -> None:
+        try:
+            while not self._stop.is_set():
+                if answered(0.2):
+                    self._done(cuvette, status)
+                    return
+            status.set_exception(RefusedError(f"the exchange of the cuvette ({cuvette}) was not confirmed"))
+        except Exception as error:  # noqa: BLE001 - the plan waits for this status: it must hear of whatever happened
+            status.set_exception(error)
+
+    def _done(self, cuvette: str, status: Status) -> None:
+        self._inside, self._since = cuvette, self._lab_time()
+        status.set_finished()
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop waiting for a person."""
+        self._stop.set()
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return what is in the holder; empty until the first exchange."""
+        return {self.name: {"value": self._inside, "timestamp": self._since}}
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Describe the reading."""
+        return {self.name: {"source": "operator" if self._ask else "simulation", "dtype": "string", "shape": []}}
+
+    def read_configuration(self) -> dict[str, dict[str, Any]]:
+        """Return nothing: there is nothing to configure."""
+        return {}
+
+    def describe_configuration(self) -> dict[str, dict[str, Any]]:
+        """Return nothing: there is nothing to configure."""
+        return {}
+
+
+def ask_at_terminal(prompt: str) -> Callable[[float], bool]:
+    """Show a prompt on standard error; the answer is Enter. RefusedError where there is no terminal."""
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        raise RefusedError(
+            f"a person has to confirm ({prompt.split(',')[0].lower()}), and there is no terminal: "
+            "run it in a terminal, or simulate the bench"
+        )
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    return _line_waiter()
+
+
+def _line_waiter() -> Callable[[float], bool]:
+    if sys.platform != "win32":
+        import select
+
+        def answered(seconds: float) -> bool:
+            ready, _, _ = select.select([sys.stdin], [], [], seconds)
+            return bool(ready) and _confirmed(sys.stdin.readline())
+
+        return answered
+    # select() takes sockets only there: a thread reads the line and dies with the process
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lambda: lines.put(sys.stdin.readline()), name="cuvette-line", daemon=True).start()
+
+    def line_came(seconds: float) -> bool:
+        try:
+            return _confirmed(lines.get(timeout=seconds))
+        except queue.Empty:
+            return False
+
+    return line_came
+
+
+def _confirmed(line: str) -> bool:
+    if not line:
+        raise RefusedError("the terminal was closed before the exchange of the cuvette was confirmed")
+    return True

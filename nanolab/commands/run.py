@@ -1,0 +1,188 @@
+"""`nanolab run PLAN`: predict, check limits, run on the bench, analyse, report."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nanolab.errors import ExitCode, NanolabError, OffNotConfirmedError, RefusedError
+
+if TYPE_CHECKING:
+    from nanolab.assay import Assay, Forecast, Report, Setup
+    from nanolab.engine.session import Performance
+
+
+def command(
+    plan: Annotated[str, typer.Argument(help="Name of the plan (see `nanolab plans`).")],
+    bench: Annotated[Path | None, typer.Option(help="Bench file; default bench.toml, else the simulated bench.")] = None,
+    sample: Annotated[Path | None, typer.Option(help="Sample file; default sample.toml, else an example.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder for run folders; default from the bench file.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE, a parameter of the plan; may be repeated.")
+    ] = None,
+    blank: Annotated[str, typer.Option(help="Solvent blank: a run's UID, 'run' to measure one, or 'none'.")] = "run",
+    world: Annotated[Path | None, typer.Option(help="World file of the simulated bench.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulated bench.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Simulated bench: a factor of real time, or 'max'.")] = None,
+    sim: Annotated[str | None, typer.Option(help="Control port HOST:PORT of a simulated bench that is serving.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and forecast, check limits, stop.")] = False,
+    ladder: Annotated[bool, typer.Option("--ladder", help="Also show the result under every convention.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Run a plan on the bench, real or simulated, and report what it says."""
+    from nanolab.commands.run_support import prepare
+
+    assay, setup = prepare(
+        plan, bench, sample, data, settings or [], blank, world=world, seed=seed, speed=speed, sim=sim
+    )
+    forecast = assay.forecast(setup)
+    check_limits(setup, forecast)
+    if dry_run:
+        _print_dry_run(assay, setup, forecast, as_json)
+        return
+    exit_code = _run(assay, setup, forecast, sim, ladder, as_json)
+    raise typer.Exit(int(exit_code))
+
+
+def check_limits(setup: "Setup", forecast: "Forecast") -> None:
+    """Raise RefusedError where the forecast breaks a limit of the bench; every limit broken is named."""
+    limits = setup.bench.limits
+    pairs = [
+        ("power", forecast.peak_power_w, limits.max_power.value, "W"),
+        ("temperature", forecast.peak_temperature_c, limits.max_temperature.value, "degC"),
+        ("time on", forecast.seconds_on, limits.max_time_on.value, "s"),
+        ("energy", forecast.joules, limits.max_energy.value, "J"),
+    ]
+    broken = [
+        f"{name} {value:.4g} {unit} is over the limit of {limit:g} {unit}"
+        for name, value, limit, unit in pairs
+        if value is not None and value > limit
+    ]
+    if broken:
+        raise RefusedError(
+            f"refused before the start: {'; '.join(broken)}. Lower power_w or the heating time, or change [limits]"
+        )
+
+
+def _run(
+    assay: "Assay", setup: "Setup", forecast: "Forecast", sim: str | None, ladder: bool, as_json: bool
+) -> ExitCode:
+    from nanolab.bench.connect import REAL_EMISSION_REFUSED, open_bench
+    from nanolab.engine.session import perform
+    from nanolab.interfaces import OffReport
+
+    laser = setup.bench.laser
+    if assay.emits and laser is not None and not laser.simulated:
+        raise RefusedError(REAL_EMISSION_REFUSED)
+    say(
+        f"{'SIMULATED bench' if setup.simulated else 'bench'} '{setup.bench.bench.name}', plan {assay.name}, "
+        f"about {forecast.minutes:.0f} lab minutes, data in {setup.data_root}"
+    )
+    performance: Performance | None = None
+    try:
+        with open_bench(setup.bench, sim=sim) as bench:
+            performance = perform(assay, setup, bench, forecast)
+    except OffNotConfirmedError as error:
+        if performance is None:
+            raise
+        performance.off = performance.off or OffReport(False, str(error))
+    return _finish(assay, setup, forecast, performance, ladder, as_json)
+
+
+def _finish(
+    assay: "Assay",
+    setup: "Setup",
+    forecast: "Forecast",
+    performance: "Performance",
+    ladder: bool,
+    as_json: bool,
+) -> ExitCode:
+    from nanolab.commands.run_support import analyse_and_store, as_contract, print_report
+
+    report: Report | None = None
+    error: BaseException | None = performance.error
+    if performance.complete:
+        try:
+            report = analyse_and_store(assay, setup, forecast, performance, ladder)
+        except NanolabError as refusal:
+            error = refusal
+    document = as_contract(assay, setup, forecast, performance, report)
+    code = exit_code_of(performance, report, error)
+    if code is not ExitCode.OK:
+        document["error"] = {"code": int(code), "message": explain(performance, report, error)}
+        say(document["error"]["message"])
+    if as_json:
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        print_report(document, report)
+    if performance.off is not None and setup.bench.laser is not None:
+        state = "OFF" if performance.off.confirmed else "OFF NOT CONFIRMED"
+        say(f"laser: {state} ({performance.off.detail})")
+    return code
+
+
+def exit_code_of(performance: "Performance", report: "Report | None", error: BaseException | None) -> ExitCode:
+    """Return the exit code: an unconfirmed off overrides all others, then signals, then the error, then the analysis."""
+    import signal
+
+    if performance.off is not None and not performance.off.confirmed:
+        return ExitCode.OFF_NOT_CONFIRMED
+    if performance.signal_number is not None:
+        interrupted = performance.signal_number == signal.SIGINT
+        return ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
+    if isinstance(error, NanolabError):
+        return error.exit_code
+    if error is not None:
+        return ExitCode.UNEXPECTED
+    if report is not None and report.refused:
+        return ExitCode.ANALYSIS_REFUSES
+    return ExitCode.OK
+
+
+def explain(performance: "Performance", report: "Report | None", error: BaseException | None) -> str:
+    """Say in one sentence what kept the run from a plain success."""
+    if performance.off is not None and not performance.off.confirmed:
+        problem = OffNotConfirmedError(f"OFF NOT CONFIRMED: {performance.off.detail}. {performance.off.by_hand}")
+        return str(problem)
+    if performance.signal_number is not None:
+        import signal
+
+        name = signal.Signals(performance.signal_number).name
+        return f"stopped by {name}: the laser was turned off first and read back off; the data are kept"
+    if isinstance(error, NanolabError):
+        return str(error)
+    if error is not None:
+        return f"unexpected {type(error).__name__}: {error}; the data are kept"
+    names = ", ".join(report.refused) if report is not None else ""
+    return f"the data are saved, but they cannot support: {names} (see the cautions)"
+
+
+def _print_dry_run(assay: "Assay", setup: "Setup", forecast: "Forecast", as_json: bool) -> None:
+    document: dict[str, Any] = {
+        "plan": assay.name,
+        "minutes": forecast.minutes,
+        "energy_j": forecast.joules,
+        "seconds_on": forecast.seconds_on,
+        "peak_power_w": forecast.peak_power_w,
+        "peak_temperature_c": forecast.peak_temperature_c,
+        "steps": list(forecast.steps),
+        "simulated": setup.simulated,
+        "prediction": forecast.prediction,
+    }
+    if as_json:
+        sys.stdout.write(json.dumps(document) + "\n")
+        return
+    lines = [f"plan {assay.name}: nothing is opened, no laser is touched"]
+    lines += [f"  {number}. {step}" for number, step in enumerate(forecast.steps, 1)]
+    lines.append(f"about {forecast.minutes:.0f} minutes, {forecast.joules:.0f} J in {forecast.seconds_on:.0f} s of laser")
+    if forecast.peak_temperature_c is not None:
+        lines.append(f"predicted peak temperature {forecast.peak_temperature_c:.1f} °C; every limit is kept")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def say(text: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,152 @@
+"""What `nanolab run` does around the runs: read the files, analyse, store, and show."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nanolab.assay import Assay, Forecast, Report, Setup, parse_settings
+from nanolab.errors import RefusedError, UsageError
+
+if TYPE_CHECKING:
+    from nanolab.engine.session import Performance
+
+
+def prepare(
+    plan: str,
+    bench: Path | None,
+    sample: Path | None,
+    data: Path | None,
+    settings: Sequence[str],
+    blank: str,
+    *,
+    world: Path | None,
+    seed: int | None,
+    speed: str | None,
+    sim: str | None,
+) -> tuple[Assay, Setup]:
+    """Check everything that the call names, before anything is opened.
+
+    UsageError for an unknown plan or parameter, FileInvalidError for a bad file, RefusedError where the bench
+    lacks a device that the plan needs.
+    """
+    from nanolab.bench.config import with_simulation
+    from nanolab.bench.defaults import find_bench, find_sample
+    from nanolab.discovery import PLANS, load
+
+    assay: Assay = load(PLANS, plan)
+    values = parse_settings(assay, settings)
+    bench_config = with_simulation(find_bench(bench), world=world, seed=seed, speed=speed)
+    if sim is None and not bench_config.simulated_roles and (world or seed is not None or speed):
+        raise UsageError("--world, --seed and --speed belong to a simulated bench, and no device of this one is simulated")
+    missing = [role for role in assay.roles if role not in bench_config.devices]
+    if missing:
+        raise RefusedError(f"the plan '{assay.name}' needs {', '.join(missing)}, and the bench has none")
+    setup = Setup(
+        bench=bench_config,
+        sample=find_sample(sample),
+        values=values,
+        blank=blank,
+        data_root=data or Path(bench_config.bench.data),
+        simulated=bool(bench_config.simulated_roles),
+    )
+    return assay, setup
+
+
+def analyse_and_store(
+    assay: Assay, setup: Setup, forecast: Forecast, performance: "Performance", ladder: bool
+) -> Report | None:
+    """Analyse the finished runs and keep result, prediction and picture in the sample's run folder."""
+    from nanolab.journal.export import write_derived
+    from nanolab.journal.reader import open_run
+
+    runs = {run.role: open_run(run.path) for run in performance.runs}
+    report = assay.analyze(setup, runs, forecast, ladder)
+    if report is None:
+        return None
+    folder = performance.runs[-1].path
+    document = as_contract(assay, setup, forecast, performance, report)
+    write_derived(folder, "prediction.json", json.dumps(forecast.prediction, indent=1))
+    write_derived(folder, "result.json", json.dumps(document, indent=1))
+    if report.figure_svg is not None:
+        write_derived(folder, "figure.svg", report.figure_svg)
+    return report
+
+
+def as_contract(
+    assay: Assay, setup: Setup, forecast: Forecast, performance: "Performance", report: Report | None
+) -> dict[str, Any]:
+    """Return the machine-readable result; what was not reached is null."""
+    from nanolab.journal.reader import open_run
+
+    runs = [{"role": run.role, "uid": run.uid, "path": str(run.path)} for run in performance.runs]
+    own = next((run for run in reversed(performance.runs) if run.role == "sample"), None)
+    last = own or (performance.runs[-1] if performance.runs else None)
+    summary = None
+    if last is not None:
+        summary = {
+            "uid": last.uid,
+            "status": open_run(last.path).status,
+            "path": str(last.path),
+            "simulated": setup.simulated,
+            "plan": assay.name,
+        }
+    document: dict[str, Any] = {
+        "run": summary,
+        "runs": runs,
+        "prediction": forecast.prediction,
+        "result": report.result if report is not None else None,
+        "verdict": report.verdict if report is not None else None,
+        "cautions": [dict(caution) for caution in report.cautions] if report is not None else [],
+    }
+    if report is not None and report.ladder is not None:
+        document["ladder"] = [dict(row) for row in report.ladder]
+    return document
+
+
+def print_report(document: Mapping[str, Any], report: Report | None) -> None:
+    """Show the result as tables on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    run = document["run"]
+    if run is not None:
+        stamp = "SIMULATED  " if run["simulated"] else ""
+        console.print(f"{stamp}{run['plan']} {run['uid'][:8]}: {run['status']}")
+    if report is not None:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for name, value in report.rows:
+            table.add_row(name, value)
+        console.print(table)
+        if report.ladder is not None:
+            print_ladder(report.ladder)
+        for caution in report.cautions:
+            console.print(f"! {caution['text']}", markup=False)
+        if not report.cautions:
+            console.print("no cautions")
+    for entry in document["runs"]:
+        console.print(f"{entry['role']:<10} {entry['path']}", markup=False, soft_wrap=True)
+
+
+def print_ladder(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Show the same curve under every convention, ready for a supplement."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="the same data under every convention")
+    for heading in ("convention", "efficiency", "95 % interval", "what makes the difference"):
+        table.add_column(heading)
+    for row in rows:
+        quantity = row.get("efficiency")
+        value, interval = "–", "–"
+        if quantity is not None:
+            value = f"{quantity['value']:.3f}"
+            if quantity.get("interval_95") is not None:
+                low, high = quantity["interval_95"]
+                interval = f"{low:.3f} … {high:.3f}"
+        table.add_row(str(row["convention"]), value, interval, str(row["difference"]))
+    Console(file=sys.stdout, highlight=False).print(table)
+
+

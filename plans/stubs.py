@@ -1,0 +1,203 @@
+"""Pieces that every assay's plan is made of: a guarded laser, paced readings, rules of stability.
+
+Plain Bluesky message generators: they run in any RunEngine, with any devices that keep `nanolab.interfaces`.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+import numpy as np
+
+from nanolab.assay import Plan
+from nanolab.engine.clock import Clock
+
+Reading = Mapping[str, Mapping[str, Any]]
+Judge = Callable[[Reading], None]
+
+LOOK_EVERY_S = 5.0
+"""Rules of stability fit a line to their window; every five seconds is often enough."""
+
+
+class RunState:
+    """A readable that says where the plan is: phase, cycle, contents of the beam path, lab time in seconds."""
+
+    name = "run_state"
+    parent = None
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.phase = "start"
+        self.cycle = 0
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Describe phase (string), cycle (integer) and lab time (s)."""
+        source = "nanolab:run_state"
+        return {
+            "run_state_phase": {"source": source, "dtype": "string", "shape": []},
+            "run_state_cycle": {"source": source, "dtype": "integer", "shape": []},
+            "run_state_lab_time": {"source": source, "dtype": "number", "shape": [], "units": "s"},
+        }
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return the state now, stamped with lab time."""
+        now = self._clock.now()
+        return {
+            "run_state_phase": {"value": self.phase, "timestamp": now},
+            "run_state_cycle": {"value": self.cycle, "timestamp": now},
+            "run_state_lab_time": {"value": now, "timestamp": now},
+        }
+
+    def describe_configuration(self) -> dict[str, dict[str, Any]]:
+        """Nothing is configured here."""
+        return {}
+
+    def read_configuration(self) -> dict[str, dict[str, Any]]:
+        """Nothing is configured here."""
+        return {}
+
+
+class Lamp:
+    """The spectrometer's lamp output as a movable: True is on."""
+
+    name = "lamp"
+    parent = None
+
+    def __init__(self, spectrometer: Any) -> None:
+        self._spectrometer = spectrometer
+
+    def set(self, on: bool) -> Any:
+        """Switch the lamp; the status is the spectrometer's."""
+        return self._spectrometer.lamp(bool(on))
+
+
+def laser_guard(plan: Plan, laser: Any) -> Plan:
+    """Wrap a plan so that the laser goes off, verified, however the plan ends.
+
+    The devices do the same when the RunEngine stops them; this is the plan's own share of it.
+    """
+
+    def off(*_error: Exception) -> Plan:
+        yield from bps.abs_set(laser, 0.0, wait=True)
+
+    guarded: Plan = bpp.finalize_wrapper(bpp.contingency_wrapper(plan, except_plan=off, auto_raise=True), off)
+    return guarded
+
+
+def readings_until(
+    devices: Sequence[Any],
+    clock: Clock,
+    cadence_s: float,
+    finished: Callable[[Reading], str | None],
+    judge: Judge | None = None,
+    stream: str = "primary",
+) -> Generator[Any, Any, str]:
+    """Read the devices once per `cadence_s` of lab time until `finished` names a reason; return the reason.
+
+    Paced on lab time from the first reading, so that slow instruments do not stretch the series. `judge`
+    raises where a reading must end the run.
+    """
+    start = clock.now()
+    count = 0
+    while True:
+        yield from bps.checkpoint()
+        reading = yield from bps.trigger_and_read(devices, name=stream)
+        if judge is not None:
+            judge(reading)
+        reason = finished(reading)
+        if reason is not None:
+            return reason
+        count += 1
+        yield from bps.sleep(max(0.0, start + count * cadence_s - clock.now()))
+
+
+@dataclass
+class Trend:
+    """Mean, slope and span of the newest `window_s` of readings, kept as running lists.
+
+    Times in s, values in the unit of the reading; invalid readings (NaN) are left out.
+    """
+
+    window_s: float
+    times: deque[float] = field(default_factory=deque)
+    values: deque[float] = field(default_factory=deque)
+
+    def add(self, time_s: float, value: float) -> None:
+        """Take one reading."""
+        if math.isfinite(value):
+            self.times.append(time_s)
+            self.values.append(value)
+        while self.times and time_s - self.times[0] > self.window_s:
+            self.times.popleft()
+            self.values.popleft()
+
+    @property
+    def full(self) -> bool:
+        """True once the readings span nine tenths of the window."""
+        return len(self.times) > 3 and self.times[-1] - self.times[0] >= 0.9 * self.window_s
+
+    def slope(self) -> float:
+        """Least-squares slope per second; infinite while the window is not full."""
+        if not self.full:
+            return math.inf
+        return float(np.polyfit(np.asarray(self.times) - self.times[0], np.asarray(self.values), 1)[0])
+
+    def change(self) -> float:
+        """Difference between the means of the newest and the oldest third; infinite while not full."""
+        if not self.full:
+            return math.inf
+        values = np.asarray(self.values)
+        third = max(1, len(values) // 3)
+        return float(values[-third:].mean() - values[:third].mean())
+
+
+def fixed_length(clock: Clock, seconds: float) -> Callable[[Reading], str | None]:
+    """Return a rule that ends a phase after `seconds` of lab time."""
+    start = clock.now()
+
+    def finished(_reading: Reading) -> str | None:
+        # half a millisecond of slack: the last tick of a paced series falls on the end itself
+        return "fixed length" if clock.now() - start >= seconds - 5e-4 else None
+
+    return finished
+
+
+def steady(
+    clock: Clock,
+    key: str,
+    *,
+    slope_per_min: float,
+    tolerance: float,
+    window_s: float,
+    dwell_s: float,
+    time_out_s: float,
+    at_least_s: float = 0.0,
+) -> Callable[[Reading], str | None]:
+    """Return a rule that ends a phase when a reading is steady, and says whether it was or the time ran out.
+
+    Steady means: least-squares slope over `window_s` below `slope_per_min` (per minute) and change across the
+    window below `tolerance`, both held for `dwell_s`.
+    """
+    start = clock.now()
+    trend = Trend(window_s)
+    held_since: float | None = None
+    looked_at = -math.inf
+
+    def finished(reading: Reading) -> str | None:
+        nonlocal held_since, looked_at
+        now = clock.now()
+        trend.add(now, float(reading[key]["value"]))
+        if now - looked_at < LOOK_EVERY_S:
+            return None
+        looked_at = now
+        calm = abs(trend.slope()) * 60.0 < slope_per_min and abs(trend.change()) < tolerance
+        held_since = (held_since if held_since is not None else now) if calm else None
+        if held_since is not None and now - held_since >= dwell_s and now - start >= at_least_s:
+            return "steady"
+        return "time-out" if now - start >= time_out_s else None
+
+    return finished

@@ -1,0 +1,68 @@
+"""Helpers to test simulated instruments without physics: a world that shows what it is told to show."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class StillWorld:
+    """A world in which nothing moves but time: readings are attributes, and what is done to it is recorded."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+        self.temperatures_c: dict[str, float] = {"sample": 36.564, "ambient": 22.5, "holder": 25.0}
+        self.noises_k: list[float] = []
+        self.meter_power_w = 0.02
+        self.meter_position: Any = "pickoff"
+        self.meter_wavelengths_nm: list[float] = []
+        self.diode: list[tuple[float, float, float]] = []
+        """(lab time s, current A, case temperature degC), one entry a call of `set_diode`."""
+        self.slope_w_per_a = 0.9
+        self.threshold_a = 0.3
+        self.cuvette = "sample"
+
+    def advance_to(self, time_s: float) -> None:
+        """Let time pass. ValueError backwards."""
+        if time_s < self.time_s:
+            raise ValueError(f"lab time cannot go back from {self.time_s:g} s to {time_s:g} s")
+        self.time_s = time_s
+
+    def load(self, cuvette: str) -> None:
+        """Put a cuvette into the holder."""
+        self.cuvette = cuvette
+
+    def set_diode(self, current_a: float, case_temperature_c: float) -> None:
+        """Record the current in the diode."""
+        self.diode.append((self.time_s, current_a, case_temperature_c))
+
+    @property
+    def current_a(self) -> float:
+        """Current that flows now, A."""
+        return self.diode[-1][1] if self.diode else 0.0
+
+    def photodiode_power_w(self) -> float:
+        """Return the light of an ideal diode laser, W."""
+        return self.slope_w_per_a * max(0.0, self.current_a - self.threshold_a)
+
+    def diode_voltage_v(self) -> float:
+        """Return the voltage of an ideal diode, V."""
+        return 1.5 + 0.1 * self.current_a
+
+    def read_temperature(self, probe: str, noise_k: float) -> float:
+        """Return the temperature of a probe, degC; the noise asked for is recorded, not added."""
+        self.noises_k.append(noise_k)
+        return self.temperatures_c[probe]
+
+    def read_meter_power(self, wavelength_nm: float) -> float:
+        """Return the power at the meter, W."""
+        self.meter_wavelengths_nm.append(wavelength_nm)
+        return self.meter_power_w
+
+    def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
+        """Return a dark spectrum, shape (2136,)."""
+        return np.zeros(2136)
+
+    def truth(self) -> dict[str, Any]:
+        """Return what little is true here."""
+        return {"laser": {"emitting": self.current_a > 0.0}, "cuvette": self.cuvette}

@@ -1,0 +1,101 @@
+"""Whole commands in processes of their own, as a user calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEADLINE_S = 100.0
+
+
+@dataclass
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as one JSON object."""
+        return json.loads(self.out)
+
+
+Nanolab = Callable[..., Finished]
+
+
+@pytest.fixture
+def nanolab(tmp_path: Path) -> Nanolab:
+    """Run `nanolab ARGUMENTS…` in an empty folder."""
+
+    def run(*arguments: object) -> Finished:
+        words = [sys.executable, "-m", "nanolab", *map(str, arguments)]
+        done = subprocess.run(
+            words, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@dataclass
+class Server:
+    """A simulated bench that is serving."""
+
+    ready: dict[str, Any]
+    process: subprocess.Popen[str]
+
+    @property
+    def control(self) -> str:
+        """Control port as HOST:PORT."""
+        return str(self.ready["control"])
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Serve a simulated bench; it ends with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object) -> Server:
+        words = [sys.executable, "-m", "nanolab", "sim", "serve", "--json", *map(str, arguments)]
+        process = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        return Server(json.loads(process.stdout.readline()), process)
+
+    yield start
+    for process in running:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.wait(20)
+        process.stdout.close()
+        assert process.returncode == 0
+
+
+def send(place: str, **request: Any) -> dict[str, Any]:
+    """Ask a JSON port once."""
+    import socket
+
+    host, port = place.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            answer += connection.recv(65536)
+    reply: dict[str, Any] = json.loads(answer)
+    return reply
+
+
+def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> None:
+    """Signal one process."""
+    os.kill(process.pid, number)
