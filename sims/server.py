@@ -32,7 +32,7 @@ from sims.instruments.base import BenchWorld, InstrumentSimulator
 from sims.pace import LabClock, MovableWorld
 
 DEFAULT_INSTRUMENTS: Mapping[str, str] = {
-    "laser": "thorlabs_itc4001",
+    "laser": "thorlabs_itc4005",
     "thermocouple": "keysight_34970a",
     "spectrometer": "ocean_flamex",
     "powermeter": "thorlabs_pm100d",

@@ -59,9 +59,7 @@ class Column:
 
 def understand(heading: str) -> Column:
     """Return what a heading such as ``T_C`` or ``Time (min)`` means; kind None for an unknown name."""
-    plain = (
-        heading.strip().replace("Δ", "delta_").replace("∆", "delta_").replace("°", "deg").replace("º", "deg")
-    )
+    plain = heading.strip().replace("Δ", "delta_").replace("∆", "delta_").replace("°", "deg").replace("º", "deg")
     name, unit = _name_and_unit(plain)
     if name in {"t", "T"}:
         if unit is not None and unit.lower() in _TIME:
@@ -101,9 +99,7 @@ def watts_per(unit: str | None) -> float:
 
 
 def _name_and_unit(plain: str) -> tuple[str, str | None]:
-    bracket = re.match(r"^(.*?)[\s_]*[(\[]\s*([^)\]]*?)\s*[)\]]$", plain) or re.match(
-        r"^(.+?)\s+/\s*(\S+)$", plain
-    )
+    bracket = re.match(r"^(.*?)[\s_]*[(\[]\s*([^)\]]*?)\s*[)\]]$", plain) or re.match(r"^(.+?)\s+/\s*(\S+)$", plain)
     if bracket:
         return bracket[1], bracket[2] or None
     tokens = [token for token in re.split(r"[\s_\-]+", plain) if token]

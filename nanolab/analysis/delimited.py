@@ -108,12 +108,7 @@ def read_table(path: Path, lines: tuple[int, int | None] | None = None) -> TextT
     for index, ((n, text), row) in enumerate(zip(numbered, split, strict=True)):
         if index == header_at or (lines is not None and not _within(n, lines)):
             continue
-        if (
-            index >= first
-            and row.fields != header
-            and not _is_comment(text)
-            and _is_row(row, width, decimal_comma)
-        ):
+        if index >= first and row.fields != header and not _is_comment(text) and _is_row(row, width, decimal_comma):
             rows.append(row)
         else:
             remarks.append((n, text.strip()))
@@ -130,9 +125,7 @@ def _within(line: int, lines: tuple[int, int | None]) -> bool:
 
 def _is_row(row: Row, width: int, decimal_comma: bool) -> bool:
     """Tell a row, whole or damaged, from a remark: a sentence may hold a number and a comma too."""
-    return _numbers(row.fields, decimal_comma) > 0 and (
-        len(row.fields) == width or _shorter(row, decimal_comma)
-    )
+    return _numbers(row.fields, decimal_comma) > 0 and (len(row.fields) == width or _shorter(row, decimal_comma))
 
 
 def _shorter(row: Row, decimal_comma: bool) -> bool:

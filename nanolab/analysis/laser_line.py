@@ -40,9 +40,7 @@ class LaserLine:
         return float(np.trapezoid(self.weight_per_nm * self.wavelength_nm, self.wavelength_nm))
 
 
-def gaussian_laser_line(
-    centre_nm: float, fwhm_nm: float, wavelength_uncertainty_nm: float = 0.5
-) -> LaserLine:
+def gaussian_laser_line(centre_nm: float, fwhm_nm: float, wavelength_uncertainty_nm: float = 0.5) -> LaserLine:
     """Return a Gaussian line of stated centre and full width at half maximum, nm, both positive."""
     if not (centre_nm > 0 and fwhm_nm > 0):
         raise ValueError("the centre and the width of a laser line must be positive")
@@ -52,9 +50,7 @@ def gaussian_laser_line(
     return LaserLine(wavelength, weight / np.trapezoid(weight, wavelength), wavelength_uncertainty_nm)
 
 
-def measured_laser_line(
-    wavelength_nm: npt.ArrayLike, light: Exposure, dark: Exposure, detector: Detector
-) -> LaserLine:
+def measured_laser_line(wavelength_nm: npt.ArrayLike, light: Exposure, dark: Exposure, detector: Detector) -> LaserLine:
     """Return the line as the spectrometer saw it, dark subtracted, above 1 % of its peak and 5 noises.
 
     Parameters
@@ -73,9 +69,7 @@ def measured_laser_line(
     """
     wavelength = np.asarray(wavelength_nm, dtype=np.float64)
     if light.counts.shape != wavelength.shape or dark.counts.shape != wavelength.shape:
-        raise ValueError(
-            f"laser and dark spectrum must have {wavelength.size} pixels, as the wavelengths have"
-        )
+        raise ValueError(f"laser and dark spectrum must have {wavelength.size} pixels, as the wavelengths have")
     signal = detector.linear(light.counts - dark.counts)
     top = int(np.argmax(signal))
     # the line is narrow: the median of all pixels is its pedestal, their scatter the noise
@@ -83,9 +77,7 @@ def measured_laser_line(
     noise = 1.4826 * float(np.median(np.abs(signal - pedestal)))
     height = float(signal[top]) - pedestal
     if height < FEWEST_SIGMAS_OF_A_LINE * max(noise, 1e-9):
-        raise AnalysisRefusesError(
-            "the spectrum of the laser shows no line: take it at a longer integration time"
-        )
+        raise AnalysisRefusesError("the spectrum of the laser shows no line: take it at a longer integration time")
     if light.saturated(detector)[max(top - 1, 0) : top + 2].any():
         raise AnalysisRefusesError(
             f"the laser line at {wavelength[top]:.1f} nm is saturated: take it at a shorter integration time"
@@ -184,9 +176,7 @@ def lspr_peak(
     """
     inside = spectrum.usable & (spectrum.wavelength_nm >= low_nm) & (spectrum.wavelength_nm <= high_nm)
     if np.count_nonzero(inside) < 10:
-        raise AnalysisRefusesError(
-            f"too few usable pixels between {low_nm:g} and {high_nm:g} nm to find a peak"
-        )
+        raise AnalysisRefusesError(f"too few usable pixels between {low_nm:g} and {high_nm:g} nm to find a peak")
     x, y = spectrum.wavelength_nm[inside], spectrum.absorbance[inside]
     peak = _roughly(x, y, half_width_nm, f"between {low_nm:g} and {high_nm:g} nm")
     for _ in range(2):

@@ -90,9 +90,7 @@ def select_rows(table: TextTable, where: Mapping[str, str]) -> list[Row]:
         ]
         if not any(same):
             known = sorted(set(texts))
-            raise UsageError(
-                f"{asked}: {table.path} has no such value in '{name}'; {nearest(value, known[:50])}"
-            )
+            raise UsageError(f"{asked}: {table.path} has no such value in '{name}'; {nearest(value, known[:50])}")
         rows = [row for row, keep in zip(rows, same, strict=True) if keep]
     if len(rows) < 2:
         raise FileInvalidError(f"{table.path}: {len(rows)} row of data is no curve; at least two are needed")

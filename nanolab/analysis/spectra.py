@@ -78,9 +78,7 @@ class Exposure:
     peak: FloatArray | None = None
 
     @classmethod
-    def from_repeats(
-        cls, repeats: npt.ArrayLike, integration_s: float, time_s: float | None = None
-    ) -> "Exposure":
+    def from_repeats(cls, repeats: npt.ArrayLike, integration_s: float, time_s: float | None = None) -> "Exposure":
         """Average repeated spectra (m, n), m at least 5, and take their noise from their own scatter."""
         table = np.asarray(repeats, dtype=np.float64)
         if table.ndim != 2 or table.shape[0] < 5:
@@ -182,18 +180,14 @@ def absorbance(
     spectrum = AbsorbanceSpectrum(
         wavelength, values, uncertainty, saturated, int(np.count_nonzero(~lit)), common_uncertainty
     )
-    weak = good & (
-        gain_s**2 * (sample.variance(s, detector) + dark.variance(none, detector)) > LITTLE_LIGHT_SIGMAS**-2
-    )
+    weak = good & (gain_s**2 * (sample.variance(s, detector) + dark.variance(none, detector)) > LITTLE_LIGHT_SIGMAS**-2)
     return replace(spectrum, cautions=tuple(_cautions(spectrum, weak, sample, reference, dark, own_dark)))
 
 
 def _check_exposures(wavelength: FloatArray, *exposures: Exposure) -> None:
     sample, reference, dark, own_dark = exposures
     if any(exposure.counts.shape != wavelength.shape for exposure in exposures):
-        raise ValueError(
-            f"sample, reference and dark must have {wavelength.size} pixels, as the wavelengths have"
-        )
+        raise ValueError(f"sample, reference and dark must have {wavelength.size} pixels, as the wavelengths have")
     for light, its_dark, what in ((sample, dark, "sample"), (reference, own_dark, "reference")):
         if abs(light.integration_s - its_dark.integration_s) > 1e-6 * light.integration_s:
             raise ValueError(
@@ -289,9 +283,7 @@ def photon_transfer(signal: npt.ArrayLike, variance: npt.ArrayLike) -> Detector:
     for _ in range(3):
         # weights from the line, not from the points: low draws of a variance would pull it down
         line = offset + slope * mean
-        slope, offset = np.polyfit(
-            mean, spread, 1, w=1.0 / np.maximum(line, 1e-3 * float(np.max(np.abs(line))))
-        )
+        slope, offset = np.polyfit(mean, spread, 1, w=1.0 / np.maximum(line, 1e-3 * float(np.max(np.abs(line)))))
     if slope <= 0:
         raise ValueError("the noise does not rise with the signal: no photon transfer curve")
     return Detector(1.0 / float(slope), float(np.sqrt(max(offset, 0.0))))

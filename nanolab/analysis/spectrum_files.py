@@ -73,9 +73,7 @@ def read_absorbance(path: Path, name: str | None = None) -> SpectrumFile:
         share = values / (100.0 if np.nanmax(values) > 2.0 else 1.0)
         values = -np.log10(np.where(share > 0, share, np.nan))
     elif spectrum.kind == "counts" or np.nanpercentile(values, 90) > 20.0:
-        raise FileInvalidError(
-            f"{path}: these are counts, not absorbance; dark and reference are wanted with them"
-        )
+        raise FileInvalidError(f"{path}: these are counts, not absorbance; dark and reference are wanted with them")
     return SpectrumFile(path, spectrum.name, spectrum.wavelength_nm, values, "absorbance", spectrum.metadata)
 
 
@@ -96,9 +94,7 @@ def _ocean(path: Path, lines: Sequence[str], begin: int) -> SpectrumFile:
         if len(fields) != 2 or fields[0] is None or fields[1] is None:
             raise FileInvalidError(f"{path}, line {n}: '{line.strip()}' is not a wavelength and a value")
         points.append((n, fields[0], fields[1]))
-    wanted = metadata.get("Number of Pixels in Spectrum") or metadata.get(
-        "Number of Pixels in Processed Spectrum"
-    )
+    wanted = metadata.get("Number of Pixels in Spectrum") or metadata.get("Number of Pixels in Processed Spectrum")
     if wanted is not None and wanted.isdigit() and len(points) != int(wanted):
         raise FileInvalidError(f"{path}: {len(points)} of {wanted} pixels are there; the file was cut off")
     heading = lines[0] + " " + path.name
@@ -113,13 +109,9 @@ def _wide(path: Path, rows: Sequence[tuple[int, list[str]]], start: int) -> list
     for n, fields in rows[1:]:
         values = [parse_number(text, comma) for text in fields[start : start + len(wavelengths)]]
         if len(values) < len(wavelengths) or any(value is None for value in values):
-            raise FileInvalidError(
-                f"{path}, line {n}: {len(wavelengths)} numbers are wanted, one for each wavelength"
-            )
+            raise FileInvalidError(f"{path}, line {n}: {len(wavelengths)} numbers are wanted, one for each wavelength")
         about = dict(zip(heading[:start], fields[:start], strict=True))
-        name = next(
-            (about[key] for key in ("Name", "name", "Sample", "sample") if about.get(key)), f"line {n}"
-        )
+        name = next((about[key] for key in ("Name", "name", "Sample", "sample") if about.get(key)), f"line {n}")
         points = [(n, float(w or 0.0), float(v or 0.0)) for w, v in zip(wavelengths, values, strict=True)]
         spectra.append(_spectrum(path, name.strip(), points, "unknown", about))
     return spectra
@@ -129,9 +121,7 @@ def _columns(path: Path, rows: Sequence[tuple[int, list[str]]]) -> list[Spectrum
     """Read columns of numbers: one wavelength and one or more values, or pairs of both side by side."""
     comma = _decimal_comma(rows)
     numeric = [(n, [parse_number(text, comma) for text in fields]) for n, fields in rows]
-    first = next(
-        (i for i, (_, v) in enumerate(numeric) if len(v) > 1 and None not in v[:2] and v[0] == v[0]), None
-    )
+    first = next((i for i, (_, v) in enumerate(numeric) if len(v) > 1 and None not in v[:2] and v[0] == v[0]), None)
     if first is None:
         raise FileInvalidError(f"{path}: no line holds a wavelength and a value")
     above = [fields for _, fields in rows[:first]]
@@ -143,9 +133,7 @@ def _columns(path: Path, rows: Sequence[tuple[int, list[str]]]) -> list[Spectrum
         x = at - 1 if paired else 0
         points = _points(path, rows, numeric, first, x, at)
         names = above[-2] if paired and len(above) > 1 else labels
-        name = next(
-            (names[i] for i in ((x, at) if paired else (at,)) if i < len(names) and names[i]), path.stem
-        )
+        name = next((names[i] for i in ((x, at) if paired else (at,)) if i < len(names) and names[i]), path.stem)
         kind = _kind(labels[at] if at < len(labels) else "")
         spectra.append(_spectrum(path, path.stem if width == 2 else name, points, kind, {}))
     return spectra
@@ -167,13 +155,9 @@ def _points(
             raise FileInvalidError(f"{path}, line {n}: the line holds no wavelength and value")
         wavelength, value = numbers[x], numbers[y]
         if wavelength is None or value is None:
-            if len(points) >= _FEWEST_POINTS and all(
-                number is None or number != number for number in numbers
-            ):
+            if len(points) >= _FEWEST_POINTS and all(number is None or number != number for number in numbers):
                 break
-            raise FileInvalidError(
-                f"{path}, line {n}: '{texts[x]} {texts[y]}' is not a wavelength and a value"
-            )
+            raise FileInvalidError(f"{path}, line {n}: '{texts[x]} {texts[y]}' is not a wavelength and a value")
         points.append((n, wavelength, value))
     return points
 
@@ -182,9 +166,7 @@ def _spectrum(
     path: Path, name: str, points: Sequence[tuple[int, float, float]], kind: str, metadata: Mapping[str, str]
 ) -> SpectrumFile:
     if len(points) < _FEWEST_POINTS:
-        raise FileInvalidError(
-            f"{path}: {len(points)} points are no spectrum; at least {_FEWEST_POINTS} are needed"
-        )
+        raise FileInvalidError(f"{path}: {len(points)} points are no spectrum; at least {_FEWEST_POINTS} are needed")
     wavelength = np.array([point[1] for point in points])
     values = np.array([point[2] for point in points])
     steps = np.sign(np.diff(wavelength))
@@ -193,9 +175,7 @@ def _spectrum(
         line = points[int(wrong[0]) + 1 if wrong.size else 1][0]
         raise FileInvalidError(f"{path}, line {line}: the wavelengths neither rise nor fall throughout")
     if wavelength.min() < 100.0 or wavelength.max() > 20000.0:
-        raise FileInvalidError(
-            f"{path}: wavelengths of {wavelength.min():g} to {wavelength.max():g} are not in nm"
-        )
+        raise FileInvalidError(f"{path}: wavelengths of {wavelength.min():g} to {wavelength.max():g} are not in nm")
     order = slice(None) if steps[0] > 0 else slice(None, None, -1)
     return SpectrumFile(path, name, wavelength[order], values[order], kind, metadata)
 

@@ -130,9 +130,7 @@ def _curve(
         extra["duty"] = values["duty"]
     laser_on = _laser(table, values, extra, line, notes)
     label = table.path.stem + "".join(f" {name}={value}" for name, value in options.where.items())
-    return CurveTable(
-        table.path, label, time_s, temperature, delta, laser_on, valid, line, extra, tuple(notes)
-    )
+    return CurveTable(table.path, label, time_s, temperature, delta, laser_on, valid, line, extra, tuple(notes))
 
 
 def _numbers(table: TextTable, rows: Sequence[Row], index: int, kind: str) -> FloatArray:
@@ -148,9 +146,7 @@ def _numbers(table: TextTable, rows: Sequence[Row], index: int, kind: str) -> Fl
         if number is None and kind == "laser_on" and text.lower() in _ON | _OFF:
             number = float(text.lower() in _ON)
         if number is None:
-            raise FileInvalidError(
-                f"{table.path}, line {row.line}: '{text}' in column '{name}' is not a number"
-            )
+            raise FileInvalidError(f"{table.path}, line {row.line}: '{text}' in column '{name}' is not a number")
         numbers[i] = number
     return numbers
 
@@ -167,13 +163,9 @@ def _complete_time(
     return [row for row, kept in zip(rows, keep, strict=True) if kept], keep
 
 
-def _check_time(
-    table: TextTable, time_s: FloatArray, line: npt.NDArray[np.int64], where: Mapping[str, str]
-) -> None:
+def _check_time(table: TextTable, time_s: FloatArray, line: npt.NDArray[np.int64], where: Mapping[str, str]) -> None:
     if time_s.size < 2 or np.ptp(time_s) == 0:
-        raise FileInvalidError(
-            f"{table.path}: {len(set(time_s))} moment in time is no curve; at least two are needed"
-        )
+        raise FileInvalidError(f"{table.path}: {len(set(time_s))} moment in time is no curve; at least two are needed")
     steps = np.diff(time_s)
     several = several_curves(table, where)
     back = np.flatnonzero(steps < 0)
@@ -233,9 +225,7 @@ def _count_invalid(
         notes.append(Caution("invalid_readings", text))
     elif invalid_values:
         declared = ", ".join(f"{value:g}" for value in invalid_values)
-        notes.append(
-            Caution("invalid_value_absent", f"no reading has the value declared invalid ({declared})")
-        )
+        notes.append(Caution("invalid_value_absent", f"no reading has the value declared invalid ({declared})"))
 
 
 def _laser(
@@ -272,11 +262,7 @@ def _remarks(table: TextTable) -> list[Caution]:
         return []
     shown = "; ".join(f"{n}: '{text[:60]}'" for n, text in table.remarks[:3])
     more = f" and {len(table.remarks) - 3} more" if len(table.remarks) > 3 else ""
-    return [
-        Caution(
-            "text_lines", f"{len(table.remarks)} lines hold text and were passed over (line {shown}{more})"
-        )
-    ]
+    return [Caution("text_lines", f"{len(table.remarks)} lines hold text and were passed over (line {shown}{more})")]
 
 
 def _merge_shared_stamps(curve: CurveTable) -> CurveTable:
@@ -293,9 +279,7 @@ def _merge_shared_stamps(curve: CurveTable) -> CurveTable:
         total = np.add.reduceat(np.where(curve.valid, values, 0.0), starts)
         return np.where(valid_count > 0, total / np.maximum(valid_count, 1.0), np.nan)
 
-    note = Caution(
-        "time_shared", f"{int(counts[counts > 1].sum())} readings share a time stamp and were averaged"
-    )
+    note = Caution("time_shared", f"{int(counts[counts > 1].sum())} readings share a time stamp and were averaged")
     return replace(
         curve,
         time_s=curve.time_s[starts],

@@ -1,5 +1,6 @@
 """Bench and sample files to start from: every key with its meaning and its default. They load back as they are."""
 
+import datetime
 import textwrap
 import types
 from collections.abc import Mapping, Sequence
@@ -24,17 +25,23 @@ from nanolab.discovery import DEVICES, load
 from nanolab.quantities import Quantity
 
 EXAMPLE_DRIVERS = {
-    "laser": "thorlabs_itc4001",
+    "laser": "thorlabs_itc4005",
     "thermocouple": "keysight_34970a",
     "spectrometer": "ocean_flamex",
     "powermeter": "thorlabs_pm100d",
 }
 
 EXAMPLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "laser": {},
+    "laser": {
+        "wavelength": "808 nm",
+        "max_power": "1.6 W",
+        "current_limit": "2.2 A",
+        "threshold_current": "0.287 A",
+        "slope": "0.90 W/A",
+    },
     "thermocouple": {},
     "spectrometer": {},
-    "powermeter": {},
+    "powermeter": {"position": "pickoff", "wavelength": "808 nm", "to_sample_plane": "25.0"},
 }
 """What the example bench states beyond each driver's defaults."""
 
@@ -193,6 +200,8 @@ def _toml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     if isinstance(value, Mapping | types.MappingProxyType):

@@ -58,7 +58,7 @@ def analyse_and_store(
     assay: Assay, setup: Setup, forecast: Forecast, performance: "Performance", ladder: bool
 ) -> Report | None:
     """Analyse the finished runs and keep result, prediction and picture in the sample's run folder."""
-    from nanolab.journal.export import write_derived
+    from nanolab.journal.derived import write_derived
     from nanolab.journal.reader import open_run
 
     runs = {run.role: open_run(run.path) for run in performance.runs}

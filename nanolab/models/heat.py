@@ -100,39 +100,36 @@ class TwoModes:
         root = np.sqrt(max(1.0 + 4.0 * self.curvature * linear, 0.0))
         return float(2.0 * linear / (1.0 + root))
 
-    def step(self, times_s: Array, *, heating: bool, rise: float) -> Array:
-        """Rise (n,) after switching on from rest, or off from the plateau `rise`; `times_s` (n,) starts at zero, equal steps.
+    def response(self, drive: Array, step_s: float) -> Array:
+        """Rise (n,) in K on a grid of equal steps, from rest, to a drive given as cell means (n - 1,).
 
         The curved part of the loss, b dT^2, is heat withdrawn from the same node; a few sweeps of fixed-point
         iteration settle it, since b dT is small.
         """
-        shares = np.array(self.gains) / self.gain
-        decay = np.exp(-np.outer(self.rates, times_s))
-        falling = np.asarray(shares @ decay)
-        if self.curvature == 0.0:
-            return rise * (1.0 - falling) if heating else rise * falling
-        step_s = float(times_s[1] - times_s[0])
-        excess = rise * (1.0 + self.curvature * rise)  # gain times input at the plateau
-        values = rise * (1.0 - falling) if heating else rise * falling
+        linear = sum(g * mode_response(drive, step_s, p) for g, p in zip(self.gains, self.rates, strict=True))
+        rise = np.asarray(linear)
+        if self.curvature == 0.0 or self.gain == 0.0:
+            return rise
         for _ in range(5):
-            # what the loss takes beyond the linear one, relative to the plateau where it is settled
-            withdrawn = self.curvature * cell_means(values**2)
-            if not heating:
-                withdrawn = withdrawn - self.curvature * rise**2
-            cooling = sum(s * mode_response(withdrawn, step_s, p) for s, p in zip(shares, self.rates, strict=True))
-            values = (excess * (1.0 - falling) if heating else rise - excess * (1.0 - falling)) - cooling
-        return np.asarray(values)
+            withdrawn = (self.curvature / self.gain) * cell_means(rise**2)
+            cooled = sum(
+                g * mode_response(withdrawn, step_s, p) for g, p in zip(self.gains, self.rates, strict=True)
+            )
+            rise = np.asarray(linear - cooled)
+        return rise
 
-    def apparent_time_constant(self, rise: float, *, heating: bool = False) -> float:
-        """Time constant in s of the line of ln(theta) over 0.95 to 0.1, for a cooling that starts at the plateau.
+    def heat_and_cool(self, heat_s: float, level: float = 1.0, points: int = 400) -> tuple[float, float]:
+        """Heat from rest for `heat_s` at an input `level` and let cool as long: rise in K at the end, apparent tau in s.
 
-        For a heating, theta = 1 - dT/dT_steady.
+        Tau is the time constant of the line of ln(theta), theta counted from the rise at the end of heating: what
+        a person reads off such a run, whatever the number of modes.
         """
-        slow = 1.0 / self.rates[1]
-        times = np.linspace(0.0, 4.0 * slow, 401)
-        values = self.step(times, heating=heating, rise=rise)
-        theta = 1.0 - values / rise if heating else values / rise
-        return float(ln_theta_time_constant(times, theta))
+        step_s = heat_s / points
+        drive = np.concatenate([np.full(points, level), np.zeros(points)])
+        rise = self.response(drive, step_s)
+        end = float(rise[points])
+        times = step_s * np.arange(points + 1)
+        return end, ln_theta_time_constant(times, rise[points:] / end)
 
 
 def ln_theta_time_constant(times_s: Array, theta: Array) -> float:

@@ -40,9 +40,7 @@ def gold_index(wavelength_nm: npt.ArrayLike) -> ComplexArray:
     return np.asarray(n(wavelength) + 1j * k(wavelength), dtype=np.complex128)
 
 
-def gold_permittivity(
-    wavelength_nm: npt.ArrayLike, mean_free_path_nm: npt.ArrayLike | None = None
-) -> ComplexArray:
+def gold_permittivity(wavelength_nm: npt.ArrayLike, mean_free_path_nm: npt.ArrayLike | None = None) -> ComplexArray:
     """Return the permittivity of gold, with surface damping where a mean free path is given.
 
     eps = eps_bulk + wp^2/(w^2 + i w g0) - wp^2/(w^2 + i w (g0 + hbar vF/L)): the free-electron part of the

@@ -154,9 +154,7 @@ def rod_batch_extinction_per_nm(
     A Gaussian of aspect ratios (cut at 1 and at 5 sd) weighted by volume, plus spheres as a ratio of volumes:
     a monodisperse Gans line is 50 nm wide where real batches show 150 nm.
     """
-    _check_positive(
-        aspect_ratio_mean=aspect_ratio_mean, aspect_ratio_sd=aspect_ratio_sd, diameter_nm=diameter_nm
-    )
+    _check_positive(aspect_ratio_mean=aspect_ratio_mean, aspect_ratio_sd=aspect_ratio_sd, diameter_nm=diameter_nm)
     wavelength = np.asarray(wavelength_nm, dtype=np.float64)
     low = max(1.0, aspect_ratio_mean - 5.0 * aspect_ratio_sd)
     ratios = np.linspace(low, aspect_ratio_mean + 5.0 * aspect_ratio_sd, 81)

@@ -22,7 +22,7 @@ from nanolab.models.energy_balance import blank_scale, particle_share, solvent_s
 from nanolab.quantities import Quantity
 from plans.photothermal.conditions import Blank, Conditions, with_defaults
 from plans.photothermal.curve import HeatingCurve, prepare
-from plans.photothermal.estimates import CurveEstimate, estimate, line_quantity
+from plans.photothermal.estimates import QUANTITIES, CurveEstimate, estimate, line_quantity
 from plans.photothermal.methods import METHODS, method_model
 from plans.photothermal.signs import look_for_signs
 from plans.photothermal.transfer import fit_amplitude
@@ -275,7 +275,7 @@ def _blank_rise(
         prepared = prepare(blank.curve, None if watts is None else watts.value)
         if prepared.reference_power_w is not None:
             watts = Quantity(prepared.reference_power_w, "W")
-        fitted = fit_amplitude(prepared, found.modes)
+        fitted = fit_amplitude(prepared, found.modes, found.heat_s)
         rise, u = fitted.value, fitted.standard_uncertainty
     elif blank.rise_k is not None:
         rise, u = blank.rise_k.value, blank.rise_k.standard_uncertainty or 0.0
@@ -296,7 +296,7 @@ def _draw_inputs(
         if quantity is not None:
             inputs.quantity(name, quantity)
     inputs.correlated(
-        [f"curve_{name}" for name in ("rise", "tau", "slope", "loss_rate")],
+        [f"curve_{name}" for name in QUANTITIES],
         found.values,
         found.covariance,
         f"{label}curve (noise)",
@@ -338,6 +338,9 @@ def _outputs(
             dissipated = scale * at_power
         elif blank is not None:
             dissipated = v["blank"] / v["thermometer_gain"] * v["power"]
+        if method == "balance":
+            # a small rise stands for less heat per kelvin than a large one
+            dissipated = dissipated * v["curve_small_loss"]
         return np.asarray(loss * (rise - dissipated) / power)
 
     def efficiency(v: Draws) -> Array:

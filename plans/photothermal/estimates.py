@@ -13,10 +13,16 @@ from plans.photothermal.transfer import TransferFit, fit_transfer, modes_from
 
 Array = npt.NDArray[np.float64]
 
-QUANTITIES = ("rise", "tau", "slope", "loss_rate")
+QUANTITIES = ("rise", "tau", "slope", "loss_rate", "small_loss")
+"""Rise in K after the protocol's heating at the reference power; tau in s, so that heat capacity over tau is the
+heat per kelvin of that rise; first slope in K/s; slope over rise in 1/s; heat per kelvin at a small rise over that."""
+
 NOISE_DRAWS = 200
 POSTERIOR_DRAWS = 400
 KEPT_DRAWS = 150
+HEATINGS = 5.0
+STRAIGHT_WEIGHT = 0.3
+MODEL_FLOOR = 0.002
 END_OF_HEATING_S = 30.0
 
 
@@ -33,14 +39,14 @@ class Line:
 class CurveEstimate:
     """Estimates of one curve.
 
-    ``values`` (4,) of QUANTITIES (rise in K at the reference power, tau in s, first slope in K/s, effective hS/C_s in
-    1/s) and their ``covariance``; ``spread`` relative standard uncertainty of rise/tau from the disagreement of
+    ``heat_s`` length of the protocol's heating in s; ``values`` (5,) of QUANTITIES and their ``covariance``; ``spread`` relative standard uncertainty of rise/tau from the disagreement of
     models; ``calibration_spread`` the same from not knowing at which rise a heater measured the heat capacity.
     """
 
     prepared: Prepared
     transfer: TransferFit
     linear: TransferFit
+    heat_s: float
     values: Array
     covariance: Array
     spread: float
@@ -83,13 +89,14 @@ def estimate(
     transfer = fit_transfer(prepared, base=prior, draws=POSTERIOR_DRAWS)
     linear = fit_transfer(prepared, base=prior, curved=False)
 
-    values, covariance = _moments(transfer, calibration_rise_k)
-    spread, calibration = _spreads(transfer, linear, calibration_rise_k)
+    heat_s = protocol_length(transfer.modes, prepared.periods)
+    values, covariance = _moments(transfer, heat_s, calibration_rise_k)
+    spread, calibration = _spreads(transfer, linear, heat_s, calibration_rise_k)
     one = fit_one_node(prepared, base)
     two = fit_two_nodes(prepared, base, one)
     heating, cooling = _lines(transfer, heating=True), _lines(transfer, heating=False)
     return CurveEstimate(
-        prepared, transfer, linear, values, covariance, spread, calibration,
+        prepared, transfer, linear, heat_s, values, covariance, spread, calibration,
         heating, cooling, _end_rise(prepared, base), base, one, two,
     )
 
@@ -108,21 +115,38 @@ def known_base(prepared: Prepared, ambient_c: float | None) -> float | None:
     return 0.0 if prepared.curve.delta else ambient_c
 
 
-def _describe(modes: TwoModes, calibration_rise_k: float | None) -> Array:
-    """QUANTITIES of two modes; tau is that of a cooling from the plateau, paired with the heat capacity's own rise.
+def protocol_length(modes: TwoModes, periods: tuple[tuple[float, float], ...]) -> float:
+    """Seconds of heating after which rise and tau are taken: as long as the run's own, at least five time constants.
 
-    With a curved loss the heat capacity C = tau(dT) hS(dT) of a heater holds at the heater's rise: what is wanted at
-    the plateau is hS(dT) = C / tau(dT_cal) (1 + b dT) / (1 + b dT_cal).
+    A heater heats for several time constants too. Taken at the same moment, what a slow wall or holder still adds is in
+    the heat capacity as it is in the rise, and need not be extrapolated.
     """
-    rise = modes.steady_rise()
-    at = rise if calibration_rise_k is None else calibration_rise_k
-    b = modes.curvature
-    tau = modes.apparent_time_constant(at) * (1.0 + b * at) / (1.0 + b * rise)
-    return np.array([rise, tau, modes.initial_slope, modes.loss_rate * (1.0 + b * rise)])
+    longest = max(off - on for on, off in periods)
+    length = longest
+    for _ in range(2):
+        length = max(longest, HEATINGS * modes.heat_and_cool(length)[1])
+    return length
 
 
-def _moments(transfer: TransferFit, calibration_rise_k: float | None) -> tuple[Array, Array]:
-    """Mean (4,) and covariance (4, 4) of QUANTITIES over draws from the posterior."""
+def _describe(modes: TwoModes, heat_s: float, calibration_rise_k: float | None) -> Array:
+    """QUANTITIES of two modes.
+
+    A heater of w watts with rise R and cooling time tau gives C = tau w / R. Were w the laser's heat, tau / R would be
+    known from the run itself. With a curved loss tau and R / w depend on the rise: they are taken from the modes at
+    the rise at which the heater worked (where that is known).
+    """
+    rise, tau = modes.heat_and_cool(heat_s)
+    per_level = rise / tau
+    if calibration_rise_k is not None:
+        level = calibration_rise_k / rise
+        there, tau_there = modes.heat_and_cool(heat_s, level)
+        per_level = there / tau_there / level
+    small, _ = modes.heat_and_cool(heat_s, 0.01)
+    return np.array([rise, rise / per_level, modes.initial_slope, modes.initial_slope / rise, rise / (100.0 * small)])
+
+
+def _moments(transfer: TransferFit, heat_s: float, calibration_rise_k: float | None) -> tuple[Array, Array]:
+    """Mean (5,) and covariance (5, 5) of QUANTITIES over draws from the posterior."""
     samples = transfer.samples
     if samples is None:
         raise RuntimeError("the transfer function was fitted without draws")
@@ -131,21 +155,22 @@ def _moments(transfer: TransferFit, calibration_rise_k: float | None) -> tuple[A
     places = (np.arange(KEPT_DRAWS) + generator.uniform()) / KEPT_DRAWS
     kept = np.minimum(np.searchsorted(np.cumsum(samples.weights), places), samples.weights.size - 1)
     table = np.array(
-        [_describe(modes_from(samples.shape[index], samples.linear[index]), calibration_rise_k) for index in kept]
+        [_describe(modes_from(samples.shape[index], samples.linear[index]), heat_s, calibration_rise_k) for index in kept]
     )
     return table.mean(axis=0), np.cov(table.T)
 
 
-def _spreads(transfer: TransferFit, linear: TransferFit, calibration_rise_k: float | None) -> tuple[float, float]:
+def _spreads(
+    transfer: TransferFit, linear: TransferFit, heat_s: float, calibration_rise_k: float | None
+) -> tuple[float, float]:
     """Relative spreads of rise/tau: between curved and straight loss, and by the heater's unknown rise."""
-    curved = _describe(transfer.modes, calibration_rise_k)
-    straight = _describe(linear.modes, calibration_rise_k)
+    curved = _describe(transfer.modes, heat_s, calibration_rise_k)
+    straight = _describe(linear.modes, heat_s, calibration_rise_k)
     between = np.log(curved[0] / curved[1]) - np.log(straight[0] / straight[1])
-    # two models that bracket the truth: half their distance, as a rectangular distribution, and a floor
-    spread = float(np.hypot(between / np.sqrt(3.0), 0.002))
+    spread = float(np.hypot(STRAIGHT_WEIGHT * between, MODEL_FLOOR))
     if calibration_rise_k is not None:
         return spread, 0.0
-    half = _describe(transfer.modes, 0.5 * float(curved[0]))
+    half = _describe(transfer.modes, heat_s, 0.5 * float(curved[0]))
     return spread, float(abs(np.log(half[1] / curved[1])) / np.sqrt(3.0))
 
 

@@ -101,20 +101,14 @@ def _finite(quantity: Quantity) -> bool:
     return bool(np.all(np.isfinite(numbers)))
 
 
-def result_json(
-    result: PhotothermalResult | None, method: str, cautions: Cautions | None = None
-) -> dict[str, Any]:
+def result_json(result: PhotothermalResult | None, method: str, cautions: Cautions | None = None) -> dict[str, Any]:
     """Return one result in machine-readable form; everything None where the curve could not be analysed.
 
     What the curve does not determine of the node models is None too, with a caution where they are collected.
     """
     if result is None:
         empty: dict[str, Any] = {"method": method, "heat_capacity_used": "none"}
-        return (
-            empty
-            | dict.fromkeys([*NAMED, "one_node", "two_node", "residual_autocorrelation"])
-            | {"shares": []}
-        )
+        return empty | dict.fromkeys([*NAMED, "one_node", "two_node", "residual_autocorrelation"]) | {"shares": []}
     cleaned: dict[str, Any] = _without_infinities(result.to_json())
     return models_removed(cleaned, Cautions() if cautions is None else cautions)
 
@@ -123,10 +117,7 @@ def _without_infinities(value: Any) -> Any:
     """Return JSON with None for a quantity that is not finite, and for any other number that is none."""
     if isinstance(value, dict):
         cleaned = {name: _without_infinities(item) for name, item in value.items()}
-        if (
-            set(cleaned) == {"value", "standard_uncertainty", "interval_95", "unit"}
-            and cleaned["value"] is None
-        ):
+        if set(cleaned) == {"value", "standard_uncertainty", "interval_95", "unit"} and cleaned["value"] is None:
             return None
         return cleaned
     if isinstance(value, list | tuple):
@@ -156,9 +147,7 @@ def combined_json(
     if results:
         out["heat_capacity_used"] = results[0].heat_capacity_used
         for name in NAMED:
-            mean, between = _mean(
-                [getattr(result, name) for result in results], [r.draws.get(name) for r in results]
-            )
+            mean, between = _mean([getattr(result, name) for result in results], [r.draws.get(name) for r in results])
             out[name] = None if mean is None else mean.to_json()
             spread[name] = None if between is None else between.to_json()
         for model in ("one_node", "two_node"):
@@ -208,16 +197,14 @@ def _mean_model(models: Sequence[dict[str, Any] | None]) -> dict[str, Any] | Non
     return out
 
 
-def rows_of(
-    each: Sequence[tuple[str, PhotothermalResult | None]], result: dict[str, Any]
-) -> list[tuple[str, str]]:
+def rows_of(each: Sequence[tuple[str, PhotothermalResult | None]], result: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of the table: the result, or the mean with the spread and one row for each file."""
     rows = [("method", str(result["method"])), ("heat capacity used", str(result["heat_capacity_used"]))]
     for name, words in NAMED.items():
         if result[name] is not None:
             rows.append((words, _text(result[name])))
         elif name == "efficiency":
-            rows.append((words, "not supported by the data (see below)"))
+            rows.append((words, "none (see below)"))
     one, two = result["one_node"], result["two_node"]
     if one is not None:
         rows.append(("one node: first slope", _text(one["initial_slope"])))
@@ -240,14 +227,10 @@ def rows_of(
 def _rows_of_each(
     each: Sequence[tuple[str, PhotothermalResult | None]], result: dict[str, Any]
 ) -> list[tuple[str, str]]:
-    main = next(
-        (name for name in (*DIMENSIONLESS[:2], "time_constant_cooling") if result[name] is not None), None
-    )
+    main = next((name for name in (*DIMENSIONLESS[:2], "time_constant_cooling") if result[name] is not None), None)
     if main is None:
         return [(name, "not analysed" if found is None else "analysed") for name, found in each]
-    rows = [
-        (f"{NAMED[main]}, spread", "–" if not result["spreads"][main] else _text(result["spreads"][main]))
-    ]
+    rows = [(f"{NAMED[main]}, spread", "–" if not result["spreads"][main] else _text(result["spreads"][main]))]
     for name, found in each:
         quantity = None if found is None else getattr(found, main)
         rows.append((f"  {name}", "not analysed" if quantity is None else str(quantity)))

@@ -104,9 +104,7 @@ def _conditions(options: FileOptions, cautions: Cautions) -> Conditions:
         conditions = _from_sample(options)
     stated = {STATED[name]: value for name, value in options.quantities.items() if name in STATED}
     if options.wavelength_nm is not None and not 200.0 <= options.wavelength_nm <= 2500.0:
-        raise UsageError(
-            f"--wavelength-nm {options.wavelength_nm:g}: a laser line lies between 200 and 2500 nm"
-        )
+        raise UsageError(f"--wavelength-nm {options.wavelength_nm:g}: a laser line lies between 200 and 2500 nm")
     if options.spectrum is not None:
         stated["absorbance"] = _absorbance_from_spectrum(options, cautions)
     return replace(conditions, wavelength_nm=options.wavelength_nm, **stated)  # type: ignore[arg-type]  # all Quantities
@@ -140,9 +138,7 @@ def _absorbance_from_spectrum(options: FileOptions, cautions: Cautions) -> Quant
     return value
 
 
-def _with_power_column(
-    conditions: Conditions, preparations: Sequence[Preparation], cautions: Cautions
-) -> Conditions:
+def _with_power_column(conditions: Conditions, preparations: Sequence[Preparation], cautions: Cautions) -> Conditions:
     """Give a power that only a column tells the stated default uncertainty, as a gain shared by all files."""
     if conditions.power is not None or all(p.curve.power_w is None for p in preparations):
         return conditions
@@ -165,17 +161,13 @@ def _blank(options: FileOptions, conditions: Conditions, cautions: Cautions) -> 
     if rise is not None:
         if rise.standard_uncertainty is None:
             rise = rise.with_default_uncertainty(0.05)
-            cautions.add(
-                "blank_uncertainty_assumed", "the blank's rise was given without uncertainty: 5 % is assumed"
-            )
+            cautions.add("blank_uncertainty_assumed", "the blank's rise was given without uncertainty: 5 % is assumed")
         return Blank(rise_k=rise, power=power)
     read = ReadOptions(options.read.columns, options.blank_where, options.read.invalid_values)
     table = read_curve(cast("Any", options.blank), read)
     own = Cautions()
     # the laser's times on the command line are those of the sample's files
-    curve = heating_curve(
-        table, None, None, options.watts_per_duty, own, options.laser_on_s, options.laser_off_s
-    )
+    curve = heating_curve(table, None, None, options.watts_per_duty, own, options.laser_on_s, options.laser_off_s)
     for caution in own:
         cautions.add(f"blank_{caution.code}", f"blank: {caution.text}")
     if power is None and curve.power_w is None and conditions.power is not None:
@@ -183,9 +175,7 @@ def _blank(options: FileOptions, conditions: Conditions, cautions: Cautions) -> 
     return Blank(curve=curve, power=power)
 
 
-def _analyze(
-    preparation: Preparation, conditions: Conditions, blank: Blank | None, method: str, seed: int
-) -> None:
+def _analyze(preparation: Preparation, conditions: Conditions, blank: Blank | None, method: str, seed: int) -> None:
     """Analyse one file, or say why it cannot be."""
     cautions, curve = preparation.cautions, preparation.curve
     if not signs_of_file(curve, base_of(curve, conditions.ambient_c), cautions):
@@ -272,9 +262,7 @@ def _gathered(preparations: Sequence[Preparation], common: Cautions) -> list[Cau
     return gathered
 
 
-def _ladder(
-    preparation: Preparation, conditions: Conditions, blank: Blank | None, seed: int
-) -> list[dict[str, Any]]:
+def _ladder(preparation: Preparation, conditions: Conditions, blank: Blank | None, seed: int) -> list[dict[str, Any]]:
     from plans.photothermal.ladder import ladder
 
     with np.errstate(all="ignore"):

@@ -1,9 +1,9 @@
 """The whole curve as two thermal modes, a probe step, a curved loss and a background, in correlated noise.
 
 From one temperature the transfer function of a liquid and its surroundings has four identifiable numbers
-(two rates, two gains); all that the efficiency needs, the steady rise and the apparent time constant, follows from
-them. The loss may rise with temperature (evaporation, natural convection, radiation): heat b dT^2 is withdrawn from
-the same node, which is again linear in b once the rise is known.
+(two rates, two gains); all that the efficiency needs, the steady rise and the apparent time constant, follows
+from them. The loss may rise with temperature (evaporation, natural convection, radiation): heat b dT^2 is
+withdrawn from the same node, which is again linear in b once the rise is known.
 """
 
 from dataclasses import dataclass, replace
@@ -41,8 +41,8 @@ NAMES = ("fast_gain", "slow_gain", "probe_step", "curvature", "base", "unsettled
 class TransferFit:
     """Two modes fitted to one curve.
 
-    ``modes`` at the reference power; ``fit`` with the covariance (shape: ln p2, ln(p1/p2), then the columns NAMES);
-    ``background`` (b,) base and drifts in degC or K; ``rise`` (b,) fitted rise of the liquid.
+    ``modes`` at the reference power; ``fit`` with the covariance (shape: ln p2, ln(p1/p2), then the columns
+    NAMES); ``background`` (b,) base and drifts in degC or K; ``rise`` (b,) fitted rise of the liquid.
     """
 
     prepared: Prepared
@@ -71,10 +71,10 @@ class TransferFit:
 def modes_from(shape: Array, linear: Array) -> TwoModes:
     """Two modes from ln p2, ln(p1/p2) and the columns' coefficients.
 
-    A probe that lags shows a negative step which belongs to the rise, a positive one is heat in the probe and does
-    not. Behind a lag t_l a mode of gain G and rate p is seen with G/(1 - p t_l) and leaves -G p t_l/(1 - p t_l) in the
-    step: the step is taken off each mode in proportion to gain times rate. (Taken off in proportion to the gains, a
-    fast mode that the step cancels would be mistaken for the rise.)
+    A probe that lags shows a negative step which belongs to the rise, a positive one is heat in the probe and
+    does not. Behind a lag t_l a mode of gain G and rate p is seen with G/(1 - p t_l) and leaves -G p t_l/(1 -
+    p t_l) in the step: the step is taken off each mode in proportion to gain times rate. (Taken off in
+    proportion to the gains, a fast mode that the step cancels would be mistaken for the rise.)
     """
     slow = float(np.exp(shape[0]))
     fast = slow * float(np.exp(shape[1]))
@@ -117,7 +117,14 @@ def fit_transfer(
     for turn in range(4):
         columns = _Columns(prepared, rise, None if fit is None else modes_from(fit.shape, fit.linear))
         fit = fit_separable(
-            columns, prepared.data, prepared.present, start, (low, high), prior, shape_prior, noise,
+            columns,
+            prepared.data,
+            prepared.present,
+            start,
+            (low, high),
+            prior,
+            shape_prior,
+            noise,
             tolerance=1e-4 if turn < 3 else 1e-8,
         )
         start = np.clip(fit.shape, low + 1e-6, high - 1e-6)
@@ -210,16 +217,7 @@ class _Columns:
     def rise(self, fit: SeparableFit) -> Array:
         """Rise (g,) of the body on the fine grid, without background and probe step."""
         modes = modes_from(fit.shape, fit.linear)
-        prepared = self._prepared
-        rise = modes.gains[0] * prepared.response(modes.rates[0]) + modes.gains[1] * prepared.response(modes.rates[1])
-        curvature = modes.curvature
-        shares = (modes.gains[0] / modes.gain, modes.gains[1] / modes.gain)
-        linear = rise
-        for _ in range(4):
-            withdrawn = curvature * cell_means(rise**2)
-            cooled = sum(s * prepared.response(p, withdrawn) for s, p in zip(shares, modes.rates, strict=True))
-            rise = linear - cooled
-        return np.asarray(rise)
+        return modes.response(self._prepared.drive, self._prepared.step_s)
 
 
 @dataclass(frozen=True)
@@ -232,8 +230,10 @@ class AmplitudeFit:
     residuals: Array
 
 
-def fit_amplitude(prepared: Prepared, modes: TwoModes, *, base: tuple[float, float] | None = None) -> AmplitudeFit:
-    """Steady rise in K of a curve whose time course is that of `modes` (the blank in the same cuvette).
+def fit_amplitude(
+    prepared: Prepared, modes: TwoModes, heat_s: float, *, base: tuple[float, float] | None = None
+) -> AmplitudeFit:
+    """Rise in K after `heat_s` of a curve whose time course is that of `modes` (the blank in the same cuvette).
 
     The blank's own rise is too small to tell rates; it shares cuvette, volume and holder with the sample.
     """
@@ -257,8 +257,13 @@ def fit_amplitude(prepared: Prepared, modes: TwoModes, *, base: tuple[float, flo
         stacked = np.vstack([white, prior_rows])
         linear = np.linalg.lstsq(stacked, np.concatenate([data, prior_values]), rcond=None)[0]
         residuals = np.where(prepared.present, prepared.data - matrix @ linear, 0.0)
-        covariance = np.linalg.pinv(stacked.T @ stacked, hermitian=True)
+        # a parameter held by its prior is a billion times better known than the rise: scale before inverting
+        scale = np.linalg.norm(stacked, axis=0)
+        scale[scale == 0] = 1.0
+        scaled = stacked / scale
+        covariance = np.linalg.pinv(scaled.T @ scaled, hermitian=True) / np.outer(scale, scale)
         noise = estimate_noise(
             residuals, prepared.present, largest_order=order, parameters=6, floor=noise_floor(prepared)
         )
-    return AmplitudeFit(float(linear[0]), float(np.sqrt(covariance[0, 0])), noise, residuals)
+    reached = linear_modes.heat_and_cool(heat_s)[0] / linear_modes.gain
+    return AmplitudeFit(reached * float(linear[0]), reached * float(np.sqrt(covariance[0, 0])), noise, residuals)

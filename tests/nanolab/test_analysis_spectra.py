@@ -44,9 +44,7 @@ class Bench:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
-    def expose(
-        self, light: FloatArray, averages: int = 10, seconds: float = 0.01, time_s: float = 0.0
-    ) -> Exposure:
+    def expose(self, light: FloatArray, averages: int = 10, seconds: float = 0.01, time_s: float = 0.0) -> Exposure:
         return Exposure(self.frames(light, averages).mean(axis=0), seconds, averages, time_s)
 
     def frames(self, light: FloatArray, count: int) -> FloatArray:
@@ -88,9 +86,7 @@ def test_dark_noise_partly_cancels_between_sample_and_reference() -> None:
     half = Exposure(LAMP / 2 + DARK_LEVEL, 0.01, noise=np.zeros(601))
     # dA/dd = (1/S - 1/R)/ln 10 = 1/(R ln 10) at S = R/2
     expected = 200.0 / LAMP / np.log(10)
-    assert absorbance(WAVELENGTH, half, quiet, loud_dark, DETECTOR).standard_uncertainty == pytest.approx(
-        expected
-    )
+    assert absorbance(WAVELENGTH, half, quiet, loud_dark, DETECTOR).standard_uncertainty == pytest.approx(expected)
 
 
 def test_noise_from_repeats_agrees_with_the_detector() -> None:
@@ -146,9 +142,7 @@ def test_a_single_saturated_frame_in_an_average_is_seen() -> None:
 def test_good_spectra_have_no_cautions() -> None:
     lamp = LAMP + 2000.0
     bench = Bench(6)
-    spectrum = absorbance(
-        WAVELENGTH, bench.expose(lamp * 0.5), bench.expose(lamp), bench.expose(0 * lamp), DETECTOR
-    )
+    spectrum = absorbance(WAVELENGTH, bench.expose(lamp * 0.5), bench.expose(lamp), bench.expose(0 * lamp), DETECTOR)
     assert spectrum.cautions == ()
     assert spectrum.usable.all()
 
@@ -287,15 +281,11 @@ def test_absorbance_at_the_line_is_refused_where_there_is_none() -> None:
     values = TRUE_A.copy()
     values[411] = np.nan
     one = AbsorbanceSpectrum(WAVELENGTH, values, np.full(601, 0.001), np.isnan(values))
-    assert absorbance_at_laser(one, gaussian_laser_line(808.0, 3.0)).value == pytest.approx(
-        true_at(808, 3), abs=1e-3
-    )
+    assert absorbance_at_laser(one, gaussian_laser_line(808.0, 3.0)).value == pytest.approx(true_at(808, 3), abs=1e-3)
 
 
 def test_a_line_on_few_pixels_still_has_a_slope() -> None:
-    coarse = AbsorbanceSpectrum(
-        np.array([700.0, 800.0, 900.0]), np.ones(3), np.full(3, 0.01), np.zeros(3, dtype=bool)
-    )
+    coarse = AbsorbanceSpectrum(np.array([700.0, 800.0, 900.0]), np.ones(3), np.full(3, 0.01), np.zeros(3, dtype=bool))
     line = LaserLine(np.array([799.0, 800.0, 801.0]), np.array([0.0, 1.0, 0.0]))
     assert absorbance_at_laser(coarse, line).value == pytest.approx(1.0)
 
@@ -373,10 +363,7 @@ TABLE = [(500.0 + i, round(0.1 + 0.01 * i, 3)) for i in range(12)]
         "Wavelength (nm),Abs\n" + "\n".join(f"{w},{a:.3f}" for w, a in reversed(TABLE)),
         "\r\n".join(f"{w}  {a}".replace(".", ",") for w, a in TABLE),
         "nm;A\n" + "\n".join(f"{w};{a}".replace(".", ",") for w, a in TABLE),
-        "No.;Name;"
-        + ";".join(f"{w:.2f}" for w, _ in TABLE)
-        + "\n1;rods;"
-        + ";".join(f"{a:.4f}" for _, a in TABLE),
+        "No.;Name;" + ";".join(f"{w:.2f}" for w, _ in TABLE) + "\n1;rods;" + ";".join(f"{a:.4f}" for _, a in TABLE),
         "SpectraSuite Data File\r\nIntegration Time (usec): 25000 (USB4H00887)\r\n"
         "Number of Pixels in Processed Spectrum: 12\r\n>>>>>Begin Processed Spectral Data<<<<<\r\n"
         + "\r\n".join(f"{w}\t{a}" for w, a in TABLE)

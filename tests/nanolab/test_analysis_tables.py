@@ -233,9 +233,7 @@ def test_every_number_is_read_back(number: float, comma: bool) -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_read_or_refused_in_a_sentence(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
+def test_any_text_is_read_or_refused_in_a_sentence(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("any") / "any.csv"
     path.write_bytes(text.encode("utf-8", errors="replace"))
     with pytest.raises((FileInvalidError, UsageError)) as caught:

@@ -165,6 +165,7 @@ def test_blank_as_a_curve_agrees_with_its_rise(tmp_path: Path, curve: Path) -> N
     by_curve = result_of("photothermal", curve, *given, "--blank", blank, "--wavelength-nm", "808")
     by_rise = result_of("photothermal", curve, *GIVEN, "--wavelength-nm", "808")
     assert by_curve["result"]["blank_rise"]["value"] == pytest.approx(BLANK_K, abs=0.03)
+    assert 1e-4 < by_curve["result"]["blank_rise"]["standard_uncertainty"] < 0.02
     assert by_curve["result"]["efficiency"]["value"] == pytest.approx(
         by_rise["result"]["efficiency"]["value"], rel=0.01
     )

@@ -30,9 +30,7 @@ SPHERES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("d", "peak", "extinction", "eps_peak", "eps_450", "bound_532", "bound_808"), SPHERES
-)
+@pytest.mark.parametrize(("d", "peak", "extinction", "eps_peak", "eps_450", "bound_532", "bound_808"), SPHERES)
 def test_mie_spheres(
     d: float,
     peak: float,
@@ -100,9 +98,7 @@ def test_gans_rods(length: float, diameter: float, bound: float) -> None:
 def test_lspr_of_rods_is_linear_in_the_aspect_ratio() -> None:
     wavelength = np.arange(500.0, 1100.0, 1.0)
     ratios = np.linspace(2.5, 6.0, 6)
-    peaks = [
-        lspr_nm(wavelength, rod_cross_sections(wavelength, 10.0 * r, 10.0).extinction_nm2) for r in ratios
-    ]
+    peaks = [lspr_nm(wavelength, rod_cross_sections(wavelength, 10.0 * r, 10.0).extinction_nm2) for r in ratios]
     slope, offset = np.polyfit(ratios, peaks, 1)
     assert (slope, offset) == pytest.approx((98.0, 378.0), rel=0.01)
 
