@@ -19,6 +19,7 @@ import bluesky.plans as bp
 from bluesky import RunEngine
 from ophyd import Signal
 
+from nanolab.bench.config import BenchConfig
 from nanolab.bench.connect import open_bench
 from nanolab.bench.defaults import simulated_bench
 from nanolab.engine.assembly import Engine
@@ -33,6 +34,11 @@ def bare_rate(engine: RunEngine, events: int) -> float:
     start = time.perf_counter()
     engine(bp.count(signals, num=events))
     return events / (time.perf_counter() - start)
+
+
+def bench_without_spectrometer() -> BenchConfig:
+    """Return the example bench with what is read every second only."""
+    return simulated_bench().model_copy(update={"spectrometer": None})
 
 
 def main() -> int:
@@ -50,7 +56,7 @@ def main() -> int:
     bare = RunEngine({}, context_managers=[])
     ratios = []
     profiler = cProfile.Profile()
-    with tempfile.TemporaryDirectory() as folder, open_bench(simulated_bench()) as bench:
+    with tempfile.TemporaryDirectory() as folder, open_bench(bench_without_spectrometer()) as bench:
         with RunWriter(Path(folder), on_failure=bench.emergency_off) as journal:
             engine = Engine(bench.clock, journal, bench.emergency_off)
             limits = RunLimits.from_config(bench.config.limits)

@@ -3,11 +3,13 @@
 The commands themselves are in `nanolab.commands`; importing this module must stay quick.
 """
 
+import contextlib
 import json
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
@@ -85,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     previous = _handle_sigterm()
     try:
-        return _run(words)
+        with _logs_as_sentences():
+            return _run(words)
     except NanolabError as error:
         return _fail(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
@@ -159,6 +162,33 @@ def _unexpected(error: Exception) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="nanolab-", suffix=".log", delete=False, encoding="utf-8") as log:
         log.write(details)
     return f"unexpected {type(error).__name__}: {error}; details in {log.name} (NANOLAB_TRACEBACK=1 shows them here)"
+
+
+class _Sentence(logging.Formatter):
+    """A log record as one line: what happened and the error behind it, no traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        error = record.exc_info[1] if record.exc_info else None
+        return f"nanolab: {record.getMessage()}" + ("" if error is None else f" ({type(error).__name__}: {error})")
+
+
+@contextlib.contextmanager
+def _logs_as_sentences() -> Iterator[None]:
+    """Show warnings of ours as sentences; bluesky logs a traceback for every run that ends early: that is ours to say."""
+    if os.environ.get("NANOLAB_TRACEBACK"):
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Sentence())
+    handler.addFilter(lambda record: not record.name.startswith(("bluesky", "ophyd")))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _handle_sigterm() -> Any:

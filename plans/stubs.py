@@ -12,6 +12,7 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 import numpy as np
+from bluesky.utils import Msg
 
 from nanolab.assay import Plan
 from nanolab.engine.clock import Clock
@@ -104,15 +105,38 @@ def readings_until(
     start = clock.now()
     count = 0
     while True:
-        yield from bps.checkpoint()
-        reading = yield from bps.trigger_and_read(devices, name=stream)
+        yield Msg("checkpoint")
+        reading = yield from tick(devices, stream)
         if judge is not None:
             judge(reading)
         reason = finished(reading)
         if reason is not None:
             return reason
         count += 1
-        yield from bps.sleep(max(0.0, start + count * cadence_s - clock.now()))
+        yield Msg("sleep", None, max(0.0, start + count * cadence_s - clock.now()))
+
+
+def tick(devices: Sequence[Any], stream: str) -> Generator[Msg, Any, Reading]:
+    """Trigger all devices together, read them, and save one event: what `bps.trigger_and_read` does.
+
+    Written in messages, because every plan stub of bluesky formats the whole stack when it is called (for a warning about
+    plans that nobody iterates): a fifth of a fast run's time.
+    """
+    triggered = [device for device in devices if hasattr(device, "trigger")]
+    for device in triggered:
+        yield Msg("trigger", device, group=stream)
+    if triggered:
+        yield Msg("wait", None, group=stream)
+    yield Msg("create", None, name=stream)
+    reading: dict[str, Mapping[str, Any]] = {}
+    try:
+        for device in devices:
+            reading.update((yield Msg("read", device)))
+    except Exception:
+        yield Msg("drop")
+        raise
+    yield Msg("save")
+    return reading
 
 
 @dataclass

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +15,7 @@ import nanolab
 from nanolab.bench.config import BenchConfig
 from nanolab.bench.defaults import find_bench
 from nanolab.errors import ExitCode, FileInvalidError, NanolabError
-from nanolab.interfaces import HealthCheck
+from nanolab.interfaces import HealthCheck, Instrument
 
 PACKAGES = ("bluesky", "ophyd", "numpy", "scipy", "lmfit", "pydantic", "pyserial", "pyvisa", "pyvisa-py", "seabreeze")
 OUR_NAMES = ("nanolab", "devices", "plans", "sims", "dashboard")
@@ -133,10 +134,11 @@ def check_devices(config: BenchConfig) -> list[HealthCheck]:
     return rows
 
 
-def _well(role: str, instrument: object, where: str) -> Iterator[HealthCheck]:
+def _well(role: str, instrument: Instrument, where: str) -> Iterator[HealthCheck]:
     try:
-        identity = ", ".join(f"{key} {value}" for key, value in instrument.identity().items())  # type: ignore[attr-defined]
-        yield HealthCheck(role, True, f"{identity} at {where}")
-        yield from instrument.health()  # type: ignore[attr-defined]
+        yield HealthCheck(role, True, f"{' '.join(instrument.identity().values())} at {where}")
+        for row in instrument.health():
+            if row.what != "identity" or not row.ok:  # who it is stands in the row above
+                yield replace(row, what=f"{role}: {row.what}")
     except NanolabError as error:
         yield HealthCheck(role, False, str(error))

@@ -40,4 +40,5 @@ def _about(name: str) -> str:
         doc = load(DEVICES, name).__doc__ or ""
     except NanolabError as error:
         return str(error)
-    return str(doc).strip().splitlines()[0] if doc.strip() else ""
+    first = str(doc).strip().partition("\n")[0]
+    return first.partition(". ")[0].rstrip(".")

@@ -45,6 +45,8 @@ def same(left: Any, right: Any) -> bool:
         ) or (left.dtype.kind == "f" and np.array_equal(left, right, equal_nan=True))
     if type(left) is not type(right):
         return False
+    if isinstance(left, np.complexfloating):
+        return bool(left.tobytes() == right.tobytes())
     if isinstance(left, float | np.floating):
         return (math.isnan(left) and math.isnan(right)) or bool(left == right)
     if isinstance(left, dict):
@@ -75,7 +77,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(values)
 def test_whatever_a_document_may_hold_comes_back_as_it_was(value: Any) -> None:
     line = format_line(1, "event", {"value": value})

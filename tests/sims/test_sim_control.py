@@ -26,6 +26,7 @@ class Desk:
             {"powermeter": self.meter},
             fault_switched=self.switched.append,
             cleared=self.cleared.append,
+            places=lambda: {"powermeter": {"tcp": "127.0.0.1:1"}},
         )
 
     def session(self) -> LineSession:
@@ -127,6 +128,11 @@ def test_faults_are_listed_switched_and_shown() -> None:
     assert active == [{"instrument": "powermeter", "fault": "over_range"}]
     assert ask(session, {**switch, "on": False})["ok"]
     assert ask(session, {"op": "faults"})["active"] == []
+
+
+def test_instruments_are_told_with_their_places() -> None:
+    answer = ask(Desk().session(), {"op": "instruments"})
+    assert answer["instruments"] == {"powermeter": {"tcp": "127.0.0.1:1"}}
 
 
 def test_load_and_clear() -> None:
