@@ -51,7 +51,8 @@ class Kill:
 
 
 def small_script(data: Path, seed: int = 0) -> None:
-    """Write documents of two streams, one with an array, until killed."""
+    """Write documents of two streams, one with an array, until killed, or until whoever started it is gone."""
+    parent = os.getppid()
     rng = np.random.default_rng(seed)
     keys = {f"field_{index}": {"source": "script", "dtype": "number", "shape": []} for index in range(12)}
     array = {"counts": {"source": "script", "dtype": "array", "shape": [2136], "dtype_numpy": "<f8"}}
@@ -61,7 +62,7 @@ def small_script(data: Path, seed: int = 0) -> None:
             described = {"uid": stream, "run_start": writer.uid, "time": time.time(), "name": stream}
             writer("descriptor", {**described, "data_keys": data_keys})
         number = 0
-        while True:
+        while os.getppid() == parent:  # nobody else would end it, and it would fill the disk
             number += 1
             stream = "spectra" if number % 5 == 0 else "primary"
             values: dict[str, object] = dict(zip(keys, rng.normal(size=12).tolist(), strict=True))
@@ -168,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.script is not None:
         small_script(options.script, options.seed)
+        return 0
     command = options.command or [sys.executable, "-m", "benchmarks.kills", "--script", "{data}"]
     with contextlib.ExitStack() as stack:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nanolab-kills-")))

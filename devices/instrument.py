@@ -124,7 +124,7 @@ class ScpiInstrument(Device):
         self._configure()
 
     def _audit(self) -> None:
-        """After a reconnection: is it still the same instrument?"""
+        """Look after a reconnection whether it is still the same instrument."""
         self._check_identity()
 
     def _check_identity(self) -> str:

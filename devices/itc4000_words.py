@@ -26,7 +26,7 @@ PROTECTIONS = {
 """Bits of the measurement condition word."""
 
 PREVENTS_EMISSION = sum(1 << bit for bit in (0, 1, 2, 4, 8, 10, 11, 12, 13, 14))
-"""What keeps the controller from emitting, or makes emission unwise. Bit 9 (outside its window) passes while the TEC settles."""
+"""What keeps the controller from emitting, or makes it unwise. Bit 9 (outside the window) passes as the TEC settles."""
 
 REMEDIES = {
     0: "Turn the key on.",

@@ -118,8 +118,9 @@ class Keysight34970A(ScpiInstrument):
         for channel in context.settings.channels:
             parts[channel] = Component(Reading, value=math.nan, units="degC", kind=Kind.hinted)
             parts[f"{channel}_valid"] = Component(Reading, value=0, kind=Kind.normal)
-        made: type[Self] = type(cls.__name__, (cls,), parts)
-        return super().__new__(made)
+        made: Any = type(cls.__name__, (cls,), parts)
+        instance: Self = super().__new__(made)
+        return instance
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)

@@ -2,8 +2,7 @@
 
 The worker is the lock: nothing else touches the transport. A second, idle thread looks at the worker's deadline: a
 worker that does not come back from its transport (a hung driver below us) is left behind, its work fails with a
-sentence, and a new worker with a new transport takes over. A transport is anything that keeps `Transport`: VISA
-lives in `devices.visa`; a serial one is another class of the same shape.
+sentence, and a new worker with a new transport takes over.
 
 After an exchange that failed, nothing that arrives late can answer the next query: the transport is cleared where
 it can be, else opened anew, and then the driver's audit compares the instrument with what the driver believes.
@@ -16,9 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from devices.status import Status
+from devices.transport import NoReplyError, Transport
 from nanolab.errors import DeviceError, NanolabError
 
 GRACE_S = 0.05
@@ -42,36 +42,6 @@ class GaveWayError(DeviceError):
     """Work that was cut short because something urgent (off) came in."""
 
 
-class NoReplyError(Exception):
-    """A transport got no whole line in time; `partial` is what came."""
-
-    def __init__(self, partial: bytes = b"") -> None:
-        super().__init__(f"no whole line within the deadline, {len(partial)} bytes came")
-        self.partial = partial
-
-
-class Transport(Protocol):
-    """Moves bytes. Errors: ConnectionError with words, NoReplyError."""
-
-    def open(self, deadline_s: float) -> None:
-        """Connect within `deadline_s` seconds."""
-
-    def close(self) -> None:
-        """Close; never raises."""
-
-    def write(self, data: bytes) -> None:
-        """Send all of `data`, which ends with the terminator."""
-
-    def read_line(self, deadline_s: float) -> bytes:
-        """Return one line without its terminator within `deadline_s` seconds."""
-
-    def unasked(self) -> bool:
-        """Return True where something has arrived that nobody asked for, or the peer has closed."""
-
-    def clear(self) -> bool:
-        """Discard what the instrument still owes; False where only a new connection does that."""
-
-
 @dataclass
 class _Job:
     work: Callable[[], Any]
@@ -80,17 +50,17 @@ class _Job:
     status: Status = field(default_factory=Status)
 
 
-@dataclass
 class _Worker:
     """A thread and the transport that it alone touches."""
 
-    transport: Transport
-    thread: threading.Thread | None = None
-    job: _Job | None = None
-    due: float | None = None
-    left_behind: bool = False
-    opened: bool = False
-    trusted: bool = False
+    def __init__(self, name: str, serve: Callable[["_Worker"], None], transport: Transport) -> None:
+        self.transport = transport
+        self.thread = threading.Thread(target=serve, args=(self,), name=name, daemon=True)
+        self.job = _Job(lambda: None, urgent=False, gives_way=False)
+        self.due: float | None = None
+        self.left_behind = False
+        self.opened = False
+        self.trusted = False
 
     @property
     def is_me(self) -> bool:
@@ -109,7 +79,7 @@ class Link:
         Returns a new, closed `Transport`; no I/O.
     deadline_s : float
         Wall seconds for one exchange, reopening and audit included.
-    audit : callable or None
+    audit : callable
         Called in the worker after every reopening, before the next exchange: reads the instrument back, compares it
         with what the driver believes, and raises DeviceError where the run must not go on.
     """
@@ -120,7 +90,7 @@ class Link:
         make_transport: Callable[[], Transport],
         *,
         deadline_s: float,
-        audit: Callable[[], None] | None = None,
+        audit: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.deadline_s = deadline_s
@@ -159,22 +129,22 @@ class Link:
 
     def close(self) -> None:
         """Finish the work in hand, fail what waits, close the transport and join the threads. Never raises."""
-        if self._worker is None or self._watch is None:
+        worker, watch = self._worker, self._watch
+        if worker is None or watch is None:
             return
         self._closing.set()
-        self._watch.join()
-        worker, self._worker, self._watch = self._worker, None, None
+        watch.join()
+        # the watch may have hired a successor up to here
+        worker, self._worker, self._watch = self._worker or worker, None, None
         self._wake.put(None)
-        if worker.thread is not None:
-            worker.thread.join(self.deadline_s + 2 * GRACE_S)
-        closed = DeviceError(self.name, "the link was closed before this was done")
+        worker.thread.join(self.deadline_s + 2 * GRACE_S)
         worker.left_behind = True
-        if worker.job is not None:
-            worker.job.status.finish(closed)
-        for job in (*self._urgent, *self._jobs):
-            job.status.finish(closed)
+        for job in (worker.job, *self._urgent, *self._jobs):
+            job.status.finish(DeviceError(self.name, "the link was closed before this was done"))
         self._urgent.clear()
         self._jobs.clear()
+        # wake-ups that nobody took would be spent by the next worker
+        self._wake = queue.SimpleQueue()
 
     # ---- from any thread
 
@@ -189,6 +159,9 @@ class Link:
         job = _Job(work, urgent, gives_way)
         (self._urgent if urgent else self._jobs).append(job)
         self._wake.put(None)
+        if self._worker is None:
+            # closed while we were here: nobody would ever do it
+            job.status.finish(DeviceError(self.name, "the link was closed before this was done"))
         return job.status
 
     def call(self, work: Callable[[], Any], *, urgent: bool = False, timeout_s: float | None = None) -> Any:
@@ -247,8 +220,8 @@ class Link:
 
     def insist(self) -> None:
         """From here on the work in hand is urgent: it gives way to nothing and waits for no audit. In the worker."""
-        if self._worker is not None and self._worker.job is not None:
-            self._worker.job.urgent, self._worker.job.gives_way = True, False
+        worker = self._me()
+        worker.job.urgent, worker.job.gives_way = True, False
 
     def rest(self, seconds: float) -> None:
         """Wait `seconds` of wall time in the worker, less where the link is being closed."""
@@ -266,16 +239,20 @@ class Link:
 
     # ---- in the worker
 
+    def _me(self) -> _Worker:
+        worker = self._worker
+        if worker is None or not worker.is_me:
+            # a worker that was left behind and has come back must not speak any more
+            raise DeviceError(self.name, "the link was closed or taken over by a new worker")
+        return worker
+
     def _in_worker(self) -> bool:
         return self._worker is not None and self._worker.is_me
 
     @contextlib.contextmanager
     def _within(self, limit: float) -> Iterator[tuple[_Worker, float]]:
         """Yield the worker and the limit as the watch knows it; an audit's exchanges stay within the outer one."""
-        worker = self._worker
-        if worker is None or not worker.is_me:
-            # a worker that was left behind and has come back must not speak any more
-            raise DeviceError(self.name, "the link was closed or taken over by a new worker")
+        worker = self._me()
         outer = self._outer_deadline
         inner = limit if outer is None else min(limit, outer)
         self._outer_deadline = inner
@@ -294,7 +271,7 @@ class Link:
 
     def _make_ready(self, worker: _Worker, limit: float) -> None:
         job = worker.job
-        if job is not None and job.gives_way and self._urgent:
+        if job.gives_way and self._urgent:
             raise GaveWayError(self.name, "gave way to a command to go off")
         quiet = self._quiet_until - time.monotonic()
         if quiet > 0:
@@ -309,11 +286,10 @@ class Link:
             self._reopen(worker, limit)
         worker.trusted = True
         # what goes off does not wait for an audit; the next exchange does
-        if self._audit_due and not (job is not None and job.urgent):
+        if self._audit_due and not job.urgent:
             self._audit_due = False
             try:
-                if self.audit is not None:
-                    self.audit()
+                self.audit()
             except NanolabError:
                 self._audit_due = True
                 raise
@@ -362,12 +338,9 @@ class Link:
     # ---- the worker's loop and its watch
 
     def _hire(self) -> None:
-        worker = _Worker(self._make_transport())
         suffix = f"-{self._workers_made}" if self._workers_made else ""
         self._workers_made += 1
-        worker.thread = threading.Thread(
-            target=self._serve, args=(worker,), name=f"nanolab-link-{self.name}{suffix}", daemon=True
-        )
+        worker = _Worker(f"nanolab-link-{self.name}{suffix}", self._serve, self._make_transport())
         self._worker = worker
         worker.thread.start()
 
@@ -391,7 +364,6 @@ class Link:
             result = job.work()
         except BaseException as caught:  # noqa: BLE001 - handed to whoever waits for the status
             error = caught
-        worker.job = None
         job.status.finish(error, result)
 
     def _look_after(self) -> None:
@@ -402,19 +374,17 @@ class Link:
                 self._leave_behind(worker)
 
     def _leave_behind(self, worker: _Worker) -> None:
-        job = worker.job
         worker.left_behind = True
         self._outer_deadline = None
         self._audit_due = True
         self._hire()
-        if job is not None:
-            job.status.finish(
-                DeviceError(
-                    self.name,
-                    "the connection hangs: it did not come back within its deadline",
-                    remedy="Check the instrument and its cable; a new connection is tried with the next command.",
-                )
+        worker.job.status.finish(
+            DeviceError(
+                self.name,
+                "the connection hangs: it did not come back within its deadline",
+                remedy="Check the instrument and its cable; a new connection is tried with the next command.",
             )
+        )
 
 
 def _shown(raw: bytes) -> str:

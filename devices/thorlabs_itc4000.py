@@ -19,7 +19,8 @@ from ophyd import Component, Kind
 
 from devices.instrument import ScpiInstrument, ScpiSettings
 from devices.itc4000_settings import ITC4001Settings, ITC4005Settings
-from devices.itc4000_words import LASER_ON, PREVENTS_EMISSION, TEC_ON, Look, remedy, words
+from devices.itc4000_wire import LOOK_EVERY_S, OFF, ITC4000Wire
+from devices.itc4000_words import Look, words
 from devices.link import GaveWayError
 from devices.signals import Reading
 from devices.status import Status
@@ -29,22 +30,11 @@ from nanolab.interfaces import DeviceContext, OffReport
 OFF_CONFIRMED_WITHIN_S = 1.0
 """Wall time in which the read-back must say off; the current of a real diode takes a moment to fall."""
 
-LOOK_EVERY_S = 0.05
-"""Wall time between two looks while off (or on) is being confirmed."""
-
 SOFT_START_S = 3.0
 """Lab time after which the measured current must agree with the set one (soft start takes about 1 s)."""
 
-READ_BACK_SHARE = 1e-3
-"""A read-back may differ by this share of full scale: the resolution of the controller."""
-
 DARK_SHARE = 0.01
 """Below this share of full scale (and below half the threshold) a measured current is no emission."""
-
-OFF = "OUTP1 OFF;:SOUR:CURR 0"
-"""OUTP1 OFF comes first: were the message cut short, this is the part that counts."""
-
-QUERIES = ("OUTP1?", "STAT:OPER:COND?", "STAT:MEAS:COND?", "MEAS:CURR1?", "MEAS:TEMP?")
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +68,7 @@ class _ITC4000(ScpiInstrument):
         self.off_report: OffReport | None = None
         """What was seen when the laser last went off."""
         self._dark_a = min(DARK_SHARE * settings.full_scale_a, max(0.5 * settings.threshold_current.value, 1e-3))
-        self._tolerance_a = READ_BACK_SHARE * settings.full_scale_a
+        self._wire = ITC4000Wire(self._scpi, settings)
         self._commanded_w = 0.0
         self._commanded_at = 0.0
         self._held: str | None = None
@@ -141,8 +131,8 @@ class _ITC4000(ScpiInstrument):
 
     def resume(self) -> None:
         """Allow emission again after a fresh look at interlock and key; RefusedError, DeviceError where not well."""
-        look = self._link.call(self._look)
-        self._refuse_protected(look)
+        look = self._link.call(self._wire.look)
+        self._wire.refuse_protected(look)
         self._held = None
 
     # ---- staging and leaving
@@ -180,6 +170,10 @@ class _ITC4000(ScpiInstrument):
 
     def _off_now(self) -> OffReport:
         self._ticket += 1
+        last = self.off_report
+        if not self._link.is_open and last is not None and last.confirmed:
+            # nothing can have been emitted through a link that was closed when the laser was off
+            return last
         patience = 3 * self._link.deadline_s + OFF_CONFIRMED_WITHIN_S + 1.0
         try:
             report: OffReport = self._link.call(self._go_off, urgent=True, timeout_s=patience)
@@ -205,7 +199,7 @@ class _ITC4000(ScpiInstrument):
         failures = 0
         while True:
             try:
-                look, reported = self._say_off()
+                look, reported = self._wire.say_off()
             except DeviceError as error:
                 problem = str(error)
                 failures += 1
@@ -220,13 +214,6 @@ class _ITC4000(ScpiInstrument):
                 return self._not_off(f"told to go off, and still {look.says()}")
             self._link.rest(LOOK_EVERY_S)
 
-    def _say_off(self) -> tuple[Look, str]:
-        message = ";:".join((OFF, *QUERIES, "SYST:ERR?"))
-        reply = self._link.exchange(message)
-        fields = self._scpi.fields(reply, len(QUERIES) + 1, message)
-        entry = fields.pop()
-        return self._parse(fields), "" if entry.startswith(("+0,", "0,")) else entry
-
     def _not_off(self, detail: str) -> OffReport:
         by_hand = (
             f"OFF NOT CONFIRMED. Turn the key of the {self._identity.get('model', 'laser controller')} to off or open "
@@ -239,14 +226,13 @@ class _ITC4000(ScpiInstrument):
 
     def _emit(self, power_w: float, ticket: int) -> None:
         self._give_way(ticket)
-        self._refuse_protected(self._look())
+        self._wire.refuse_protected(self._wire.look())
         try:
-            self._prepare_emission()
-            current = self.settings.current_for(power_w)
-            self._write_checked("SOUR:CURR", current, self._tolerance_a)
+            self._wire.prepare_emission()
+            self._wire.write_current(self.settings.current_for(power_w))
             self._give_way(ticket)
             self._commanded_w, self._commanded_at = power_w, self.context.lab_time()
-            self._switch_on(ticket)
+            self._wire.switch_on(lambda: self._give_way(ticket))
         except GaveWayError:
             raise  # what it gave way to goes off
         except BaseException as error:
@@ -260,98 +246,10 @@ class _ITC4000(ScpiInstrument):
         if ticket != self._ticket:
             raise GaveWayError(self.name, "the set was given up: a command to go off came in")
 
-    def _prepare_emission(self) -> None:
-        settings = self.settings
-        self._write_checked("SOUR:CURR:LIM", settings.current_limit.value, self._tolerance_a)
-        mode, shape, modulation, output = self._scpi.ask(
-            "SOUR:FUNC:MODE?", "SOUR:FUNC:SHAP?", "SOUR:AM:STAT?", "OUTP1?"
-        )
-        if (mode.strip(), shape.strip(), modulation.strip()) != ("CURR", "DC", "0"):
-            if self._scpi.switch(output, "OUTP1?"):
-                raise DeviceError(self.name, f"emits in mode {mode} {shape}, not with constant current")
-            self._scpi.ask("SOUR:FUNC:MODE CURR", "SOUR:FUNC:SHAP DC", "SOUR:AM:STAT 0")
-        temperature = self._start_tec()
-        distance = abs(temperature - settings.tec_temperature.value)
-        if not distance <= settings.tec_tolerance.value:
-            raise RefusedError(
-                f"{self.name}: emission is refused: the diode is at {temperature:.1f} degC, "
-                f"{settings.tec_temperature} is wanted; the TEC is on: wait until it has settled"
-            )
-
-    def _start_tec(self) -> float:
-        """Set the diode's temperature and start the TEC, read back; return the temperature now in degC."""
-        wanted = self.settings.tec_temperature.value
-        setpoint, output, operation, now = self._scpi.ask(
-            f"SOUR2:TEMP {wanted:.3f}", "OUTP2 ON", "SOUR2:TEMP?", "OUTP2?", "STAT:OPER:COND?", "MEAS:TEMP?"
-        )
-        if abs(self._scpi.number(setpoint, "SOUR2:TEMP?") - wanted) > 0.02:
-            raise DeviceError(self.name, f"the TEC was set to {wanted:g} degC and says {setpoint}", sent="SOUR2:TEMP?")
-        if not (self._scpi.switch(output, "OUTP2?") and self._scpi.word(operation, "STAT:OPER:COND?") & TEC_ON):
-            raise DeviceError(
-                self.name,
-                "the TEC does not start",
-                sent="OUTP2 ON",
-                received=output,
-                remedy="Check its cable and limits.",
-            )
-        return self._scpi.measured(now, "MEAS:TEMP?")
-
-    def _write_checked(self, header: str, value: float, tolerance: float) -> None:
-        (back,) = self._scpi.ask(f"{header} {value:.5f}", f"{header}?")
-        if abs(self._scpi.number(back, f"{header}?") - value) > tolerance:
-            raise DeviceError(
-                self.name,
-                f"did not take {value:.5f} A",
-                sent=f"{header} {value:.5f}",
-                received=back,
-                remedy="Compare current_limit in bench.toml with the limits set at the controller.",
-            )
-
-    def _switch_on(self, ticket: int) -> None:
-        try:
-            output, operation = self._scpi.ask("OUTP1 ON", "OUTP1?", "STAT:OPER:COND?")
-            for _look in range(4):
-                if self._scpi.switch(output, "OUTP1?") and self._scpi.word(operation, "STAT:OPER:COND?") & LASER_ON:
-                    return
-                self._link.rest(LOOK_EVERY_S)
-                self._give_way(ticket)
-                output, operation = self._scpi.ask("OUTP1?", "STAT:OPER:COND?")
-        except GaveWayError:
-            raise
-        except DeviceError:
-            # an error in the queue often means an interlock that has just opened: say that
-            self._refuse_protected(self._look())
-            raise
-        self._refuse_protected(self._look())
-        raise DeviceError(
-            self.name,
-            "was told to emit, and its read-back does not say so",
-            sent="OUTP1 ON",
-            received=f"OUTP1? {output}, STAT:OPER:COND? {operation}",
-        )
-
-    def _refuse_protected(self, look: Look) -> None:
-        active = look.condition & PREVENTS_EMISSION
-        if active:
-            raise RefusedError(f"{self.name}: emission is refused: {words(active)}. {remedy(active)}".rstrip())
-
     # ---- reading
 
-    def _parse(self, fields: Sequence[str]) -> Look:
-        scpi = self._scpi
-        return Look(
-            scpi.switch(fields[0], "OUTP1?"),
-            scpi.word(fields[1], "STAT:OPER:COND?"),
-            scpi.word(fields[2], "STAT:MEAS:COND?"),
-            scpi.measured(fields[3], "MEAS:CURR1?"),
-            scpi.measured(fields[4], "MEAS:TEMP?"),
-        )
-
-    def _look(self) -> Look:
-        return self._parse(self._scpi.ask(*QUERIES))
-
     def _measure(self) -> None:
-        self._note(self._look())
+        self._note(self._wire.look())
 
     def _note(self, look: Look) -> None:
         emitting = look.emitting(self._dark_a)
@@ -377,7 +275,7 @@ class _ITC4000(ScpiInstrument):
             return words(look.condition)
         settled = self.context.lab_time() - self._commanded_at > SOFT_START_S
         set_a = self.settings.current_for(wanted)
-        if emitting and settled and abs(look.current_a - set_a) > max(0.02 * set_a, 3 * self._tolerance_a):
+        if emitting and settled and abs(look.current_a - set_a) > max(0.02 * set_a, 3 * self._wire.tolerance_a):
             return f"the diode current is {look.current_a:.4f} A, {set_a:.4f} A is set"
         return ""
 
@@ -409,7 +307,7 @@ class _ITC4000(ScpiInstrument):
         limit, setpoint = self._scpi.ask("SOUR:CURR:LIM?", "SOUR2:TEMP?")
         self._before = (self._scpi.number(limit, "SOUR:CURR:LIM?"), self._scpi.number(setpoint, "SOUR2:TEMP?"))
         self._off_or_raise()
-        self._start_tec()
+        self._wire.start_tec()
 
     def _restore(self) -> None:
         if self._before is not None:
@@ -419,7 +317,7 @@ class _ITC4000(ScpiInstrument):
 
     def _audit(self) -> None:
         super()._audit()
-        look = self._look()
+        look = self._wire.look()
         self._note(look)
         if look.output != (self._commanded_w > 0.0):
             believed = f"{self._commanded_w:g} W was set" if self._commanded_w > 0.0 else "it was off"
@@ -430,13 +328,13 @@ class _ITC4000(ScpiInstrument):
 
     def _health_looks(self) -> Sequence[tuple[str, Callable[[], str], str]]:
         def protections() -> str:
-            look = self._look()
+            look = self._wire.look()
             if look.condition:
                 raise DeviceError(self.name, words(look.condition))
             return "none active"
 
         def output() -> str:
-            look = self._look()
+            look = self._wire.look()
             if look.emitting(self._dark_a):
                 raise DeviceError(self.name, f"it emits ({look.says()})")
             return f"off ({look.says()})"

@@ -16,7 +16,7 @@ from typing import Any
 import pyvisa
 from pyvisa.constants import StatusCode
 
-from devices.link import NoReplyError
+from devices.transport import NoReplyError
 
 LONGEST_LINE = 1 << 20
 
@@ -50,7 +50,7 @@ def resource_class(resource: str) -> str:
 
 
 class VisaTransport:
-    """Lines over one VISA resource. Keeps `devices.link.Transport`.
+    """Lines over one VISA resource. Keeps `devices.transport.Transport`.
 
     Parameters
     ----------

@@ -175,7 +175,7 @@ class _Sentence(logging.Formatter):
 
 @contextlib.contextmanager
 def _logs_as_sentences() -> Iterator[None]:
-    """Show warnings of ours as sentences; bluesky logs a traceback for every run that ends early: that is ours to say."""
+    """Show warnings of ours as sentences; bluesky would log a traceback for every run that ends early."""
     if os.environ.get("NANOLAB_TRACEBACK"):
         yield
         return

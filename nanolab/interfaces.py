@@ -28,6 +28,14 @@ class OffReport:
     detail: str
     by_hand: str = ""
 
+    def words(self) -> str:
+        """Say it in one line: confirmed or not, what was seen, what to do by hand."""
+        detail = self.detail.rstrip(".")
+        if self.confirmed:
+            return f"OFF ({detail})"
+        by_hand = self.by_hand.removeprefix("OFF NOT CONFIRMED.").strip()
+        return f"OFF NOT CONFIRMED: {detail}. {by_hand}".rstrip()
+
 
 @dataclass(frozen=True)
 class HealthCheck:

@@ -105,9 +105,10 @@ class Simulation:
         reply = self.call("faults")
         return {"faults": reply["faults"], "active": reply["active"]}
 
-    def fault(self, instrument: str, fault: str, on: bool = True) -> None:
-        """Switch a fault on or off."""
-        self.call("fault", instrument=instrument, fault=fault, on=on)
+    def fault(self, instrument: str, fault: str, on: bool = True, at_s: float | None = None) -> None:
+        """Switch a fault on or off, now or when lab time reaches `at_s`."""
+        when = {} if at_s is None else {"at_s": at_s}
+        self.call("fault", instrument=instrument, fault=fault, on=on, **when)
 
     def instruments(self) -> dict[str, Any]:
         """Return role, driver and addresses of every instrument, as in the server's ready line."""

@@ -8,6 +8,7 @@ Operations on the control port::
     {"op": "instruments"}                      where every instrument is, as in the ready line
     {"op": "faults"}                           what can go wrong with which instrument, and what is on
     {"op": "fault", "instrument": "laser", "fault": "interlock_open", "on": true}
+    {"op": "fault", …, "at_s": 300.0}          when lab time reaches 300 s (scripts, rehearsals)
     {"op": "clear", "instrument": "laser"}     device clear: forgets unread replies, half-sent messages
 
 Every reply carries ``ok``, ``time_s`` and ``speed``; where ``ok`` is false, ``error`` is a sentence. The
@@ -197,12 +198,24 @@ class ControlDesk:
         fault, on = request.get("fault"), request.get("on", True)
         if not isinstance(fault, str) or not isinstance(on, bool):
             raise _RefusedError("fault needs 'instrument', 'fault' (a name) and 'on' (true or false)")
-        try:
+        at_s = request.get("at_s", self._clock.time_s)
+        if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not math.isfinite(at_s):
+            raise _RefusedError("'at_s' is a lab time in seconds")
+        if fault not in instrument.faults:
+            raise _RefusedError(f"there is no fault '{fault}' of the {role}; {nearest(fault, list(instrument.faults))}")
+
+        def switch() -> None:
             instrument.set_fault(fault, on)
+            self._fault_switched(role)
+
+        try:
+            if at_s == self._clock.time_s:
+                switch()
+            else:
+                self._clock.at(float(at_s), switch)
         except ValueError as error:
             raise _RefusedError(str(error)) from None
-        self._fault_switched(role)
-        return {"ok": True, "instrument": role, "fault": fault, "on": on}
+        return {"ok": True, "instrument": role, "fault": fault, "on": on, "at_s": at_s}
 
     def _clear(self, client: object, request: JsonObject) -> JsonObject:
         role, _ = self._instrument(request)

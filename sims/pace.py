@@ -56,6 +56,7 @@ class LabClock:
         self._monotonic = monotonic
         self._start = monotonic()
         self._offset_s = world.time_s
+        self._appointments: list[tuple[float, Callable[[], None]]] = []
         for instrument in self._instruments:
             instrument.wall_s_per_lab_s = 0.0 if speed is None else 1.0 / speed
 
@@ -67,6 +68,13 @@ class LabClock:
     def start(self) -> None:
         """Let lab time run from this moment (the bench is ready)."""
         self._start = self._monotonic()
+
+    def at(self, time_s: float, action: Callable[[], None]) -> None:
+        """Have `action` done when lab time reaches `time_s`; ValueError where that is past."""
+        if time_s < self._world.time_s:
+            raise ValueError(f"lab time {time_s:g} s is past: it is {self._world.time_s:g} s")
+        self._appointments.append((time_s, action))
+        self._appointments.sort(key=lambda appointment: appointment[0])
 
     def advance(self, seconds: float) -> None:
         """Move lab time by `seconds`, ticking the instruments on the way."""
@@ -99,7 +107,11 @@ class LabClock:
             for instrument in instruments:
                 if now < instrument.due_s < step:
                     step = instrument.due_s
+            if self._appointments:
+                step = min(step, max(now, self._appointments[0][0]))
             world.advance_to(step)
+            while self._appointments and self._appointments[0][0] <= step:
+                self._appointments.pop(0)[1]()
             for instrument in instruments:
                 instrument.tick()
             now = step

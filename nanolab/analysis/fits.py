@@ -168,19 +168,57 @@ class Samples:
         return float(1.0 / np.sum(self.weights**2))
 
 
+@dataclass(frozen=True)
+class Posterior:
+    """The problem of `fit_separable` with a noise model, as a density of its nonlinear parameters.
+
+    ``refine`` maps nonlinear (s,) and linear (k,) parameters to columns (n, k) where the columns depend weakly on the
+    linear parameters too (None: they do not).
+    """
+
+    columns: Columns
+    refine: Callable[[Array, Array], Array] | None
+    data: Array
+    present: Mask
+    prior: Prior
+    shape_prior: Prior
+    noise: ArNoise
+    chi2: float
+
+    def solve(self, columns: Array) -> tuple[Array, Array, Array, float]:
+        """Coefficients (k,), the triangular root of their precision with its scales, and the log of the density."""
+        rows = self.noise.rows(self.present)
+        whitened = self.noise.whiten(np.where(self.present, self.data, 0.0), rows) / np.sqrt(self.chi2)
+        prior_rows, prior_values = self.prior.rows()
+        matrix = np.vstack([self.noise.whiten(columns, rows) / np.sqrt(self.chi2), prior_rows])
+        target = np.concatenate([whitened, prior_values])
+        scale = np.linalg.norm(matrix, axis=0)
+        scale[scale == 0] = 1.0
+        q, r = np.linalg.qr(matrix / scale)
+        best = np.linalg.solve(r, q.T @ target)
+        left = target - (matrix / scale) @ best
+        log_determinant = np.sum(np.log(np.abs(np.diag(r)))) + np.sum(np.log(scale))
+        return best / scale, r, scale, float(-0.5 * (left @ left) - log_determinant)
+
+    def surprise(self, shape: Array) -> float:
+        """Half the squared distance of the nonlinear parameters from what was known of them."""
+        known = np.isfinite(self.shape_prior.sd)
+        return float(0.5 * np.sum(((shape - self.shape_prior.mean)[known] / self.shape_prior.sd[known]) ** 2))
+
+
+NEGLIGIBLE = 12.0
+"""Draws whose density lies this many e-foldings below the best are left out: they weigh nothing and cost time."""
+
+
 def sample_posterior(
-    columns: Columns,
-    data: Array,
-    present: Mask,
+    posterior: Posterior,
     fits: list[SeparableFit],
     bounds: tuple[Array, Array],
-    prior: Prior,
-    shape_prior: Prior,
     acceptable: Callable[[Array], bool],
     generator: np.random.Generator,
     count: int = 300,
 ) -> Samples:
-    """Draw from the posterior by importance sampling around every optimum that was found.
+    """Draw from a posterior by importance sampling around every optimum that was found.
 
     Rates of decaying curves have crooked and many-peaked posteriors, where a covariance at the best point says too
     little. The nonlinear parameters are proposed from Student's t (4 degrees of freedom) around each optimum; for
@@ -188,48 +226,41 @@ def sample_posterior(
 
     Parameters
     ----------
-    columns, data, present, bounds, prior, shape_prior
-        As of `fit_separable`.
+    posterior : Posterior
     fits : list of SeparableFit
-        Optima from several starts, with one noise model; the first gives it.
+        Optima from several starts.
+    bounds : pair of (s,)
+        Between what the nonlinear parameters stay.
     acceptable : callable
         Says whether drawn linear coefficients (k,) are possible (signs).
     count : int
         Number of proposals.
     """
-    noise, chi2 = fits[0].noise, max(fits[0].chi2, 1.0)
-    rows = noise.rows(present)
-    whitened = noise.whiten(np.where(present, data, 0.0), rows) / np.sqrt(chi2)
-    prior_rows, prior_values = prior.rows()
     centres, roots = _proposals(fits)
     low, high = bounds
     shapes, linears, scores = [], [], []
+    highest = -np.inf
     for index in range(count):
         which = index % len(centres)
         z = generator.standard_normal(centres[which].size) / np.sqrt(generator.chisquare(4) / 4.0)
         shape = centres[which] + roots[which] @ z
         if np.any(shape < low) or np.any(shape > high):
             continue
-        matrix = np.vstack([noise.whiten(columns(shape), rows) / np.sqrt(chi2), prior_rows])
-        target = np.concatenate([whitened, prior_values])
-        scale = np.linalg.norm(matrix, axis=0)
-        scale[scale == 0] = 1.0
-        q, r = np.linalg.qr(matrix / scale)
-        best = np.linalg.solve(r, q.T @ target)
-        linear = (best + np.linalg.solve(r, generator.standard_normal(best.size))) / scale
+        best, r, scale, density = posterior.solve(posterior.columns(shape))
+        fixed = -posterior.surprise(shape) - _log_proposal(shape, centres, roots)
+        if density + fixed < highest - NEGLIGIBLE:
+            continue
+        if posterior.refine is not None:
+            best, r, scale, density = posterior.solve(posterior.refine(shape, best))
+        linear = best + np.linalg.solve(r, generator.standard_normal(best.size)) / scale
         if not acceptable(linear):
             continue
-        left = target - matrix @ (best / scale)
-        known = np.isfinite(shape_prior.sd)
-        surprise = np.sum(((shape - shape_prior.mean)[known] / shape_prior.sd[known]) ** 2)
-        log_determinant = np.sum(np.log(np.abs(np.diag(r)))) + np.sum(np.log(scale))
-        log_posterior = -0.5 * (left @ left) - log_determinant - 0.5 * surprise
+        highest = max(highest, density + fixed)
         shapes.append(shape)
         linears.append(linear)
-        scores.append(log_posterior - _log_proposal(shape, centres, roots))
+        scores.append(density + fixed)
     if not scores:
-        best_fit = fits[0]
-        return Samples(best_fit.shape[None], best_fit.linear[None], np.ones(1))
+        return Samples(fits[0].shape[None], fits[0].linear[None], np.ones(1))
     weights = np.exp(np.array(scores) - max(scores))
     return Samples(np.array(shapes), np.array(linears), weights / weights.sum())
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ REAL_EMISSION_REFUSED = (
     "real emission is refused: this version has neither the guardian nor the interlock that a real laser needs. "
     'Set its address to "simulated" to rehearse; everything else on the bench may be real'
 )
+
+NO_LASER = "no laser is connected"
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +52,8 @@ class Bench:
         """Turn the laser off at once and read it back. Never raises; may be called from a signal handler."""
         laser = self.instruments.get("laser")
         if laser is None:
-            return OffReport(True, "there is no laser on this bench")
+            self.off_report = OffReport(True, NO_LASER)
+            return self.off_report
         try:
             report: OffReport = laser.off()
         except Exception as error:  # noqa: BLE001 - a laser that cannot even be asked is one whose off is not confirmed
@@ -58,19 +63,40 @@ class Bench:
 
     def close(self) -> OffReport:
         """Turn the laser off, disconnect everything, end the simulated bench. Never raises; may be repeated."""
-        report = self.off_report if "laser" not in self.instruments and self.off_report else self.emergency_off()
-        if not report.confirmed:
-            _log.error("OFF NOT CONFIRMED: %s. %s", report.detail, report.by_hand)
-        for role in sorted(self.instruments, key=lambda role: role != "laser"):
-            try:
-                self.instruments[role].disconnect()
-            except Exception:  # noqa: BLE001 - one instrument that cannot be closed must not keep the others open
-                _log.exception("%s could not be disconnected", role)
-        self.instruments.clear()
-        if self.simulation is not None:
-            self.simulation.close()
-            self.simulation = None
+        with _undisturbed():
+            if self.instruments or self.off_report is None:
+                self.emergency_off()
+            report = self.off_report or OffReport(True, NO_LASER)
+            if not report.confirmed:
+                _log.error("%s", report.words())
+            for role in sorted(self.instruments, key=lambda role: role != "laser"):
+                self.drop(role)
+            if self.simulation is not None:
+                self.simulation.close()
+                self.simulation = None
         return report
+
+    def drop(self, role: str) -> None:
+        """Disconnect one instrument and forget it. Never raises."""
+        try:
+            self.instruments.pop(role).disconnect()
+        except Exception:  # noqa: BLE001 - one instrument that cannot be closed must not keep the others open
+            _log.exception("%s could not be disconnected", role)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C or SIGTERM interrupt the switching off; every exchange in it has a deadline."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -94,7 +120,8 @@ def open_bench(
     DeviceError
         Naming device, address and what to do, where one does not answer; those already open are closed.
     OffNotConfirmedError
-        At the end, where the laser was not seen to be off and nothing else is being raised.
+        In place of any other error where the laser was not seen to be off. Without an error nothing is raised:
+        ``off_report`` tells.
     """
     bench = Bench(config, clock or WallClock())
     try:
@@ -103,15 +130,17 @@ def open_bench(
             bench.clock = bench.simulation.simulation.clock()
         _build(bench)
         failures = connect_all(bench.instruments)
+        for role in failures:
+            bench.drop(role)
         if failures:
             raise _as_one(failures, config, bench.simulation)
         yield bench
-    except BaseException:
-        bench.close()
+    except BaseException as error:
+        report = bench.close()
+        if not report.confirmed:
+            raise OffNotConfirmedError(report.words()) from error
         raise
-    report = bench.close()
-    if not report.confirmed:
-        raise OffNotConfirmedError(f"OFF NOT CONFIRMED: {report.detail}. {report.by_hand}")
+    bench.close()
 
 
 def simulation_for(config: BenchConfig, sim: SimulationHandle | str | None) -> SimulationHandle | None:

@@ -2,15 +2,19 @@
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanolab.errors import ExitCode, NanolabError, OffNotConfirmedError, RefusedError
+from nanolab.errors import ExitCode, NanolabError, OffNotConfirmedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nanolab.assay import Assay, Forecast, Report, Setup
+    from nanolab.bench.connect import Bench
     from nanolab.engine.session import Performance
 
 
@@ -27,6 +31,10 @@ def command(
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated bench.")] = None,
     speed: Annotated[str | None, typer.Option(help="Simulated bench: a factor of real time, or 'max'.")] = None,
     sim: Annotated[str | None, typer.Option(help="Control port HOST:PORT of a simulated bench that is serving.")] = None,
+    faults: Annotated[
+        list[str] | None,
+        typer.Option("--fault", help="Rehearse: ROLE.FAULT@SECONDS of lab time after the start; may be repeated."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and forecast, check limits, stop.")] = False,
     ladder: Annotated[bool, typer.Option("--ladder", help="Also show the result under every convention.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
@@ -42,7 +50,7 @@ def command(
     if dry_run:
         _print_dry_run(assay, setup, forecast, as_json)
         return
-    exit_code = _run(assay, setup, forecast, sim, ladder, as_json)
+    exit_code = _run(assay, setup, forecast, sim, ladder, as_json, [parse_fault(text) for text in faults or []])
     raise typer.Exit(int(exit_code))
 
 
@@ -67,7 +75,13 @@ def check_limits(setup: "Setup", forecast: "Forecast") -> None:
 
 
 def _run(
-    assay: "Assay", setup: "Setup", forecast: "Forecast", sim: str | None, ladder: bool, as_json: bool
+    assay: "Assay",
+    setup: "Setup",
+    forecast: "Forecast",
+    sim: str | None,
+    ladder: bool,
+    as_json: bool,
+    faults: "Sequence[ScriptedFault]" = (),
 ) -> ExitCode:
     from nanolab.bench.connect import REAL_EMISSION_REFUSED, open_bench
     from nanolab.engine.session import perform
@@ -83,12 +97,45 @@ def _run(
     performance: Performance | None = None
     try:
         with open_bench(setup.bench, sim=sim) as bench:
+            _script(faults, bench)
             performance = perform(assay, setup, bench, forecast)
     except OffNotConfirmedError as error:
         if performance is None:
             raise
         performance.off = performance.off or OffReport(False, str(error))
     return _finish(assay, setup, forecast, performance, ladder, as_json)
+
+
+@dataclass(frozen=True)
+class ScriptedFault:
+    """A fault of a simulated instrument that comes at a lab time, s after the start."""
+
+    role: str
+    fault: str
+    after_s: float
+
+
+def parse_fault(text: str) -> ScriptedFault:
+    """Read ROLE.FAULT@SECONDS (no @: at once); UsageError where it is not of that form."""
+    place, _, after = text.partition("@")
+    role, dot, fault = place.partition(".")
+    try:
+        after_s = float(after) if after else 0.0
+    except ValueError:
+        after_s = -1.0
+    if not (dot and role and fault and after_s >= 0):
+        raise UsageError(f"--fault {text}: write ROLE.FAULT@SECONDS, for example thermocouple.open_couple@300")
+    return ScriptedFault(role, fault, after_s)
+
+
+def _script(faults: "Sequence[ScriptedFault]", bench: "Bench") -> None:
+    if not faults:
+        return
+    if bench.simulation is None:
+        raise UsageError("--fault belongs to a simulated bench, and no device of this one is simulated")
+    start = bench.clock.now()
+    for fault in faults:
+        bench.simulation.simulation.fault(fault.role, fault.fault, at_s=start + fault.after_s if fault.after_s else None)
 
 
 def _finish(
@@ -118,8 +165,7 @@ def _finish(
     else:
         print_report(document, report)
     if performance.off is not None and setup.bench.laser is not None:
-        state = "OFF" if performance.off.confirmed else "OFF NOT CONFIRMED"
-        say(f"laser: {state} ({performance.off.detail})")
+        say(f"laser: {performance.off.words()}")
     return code
 
 
@@ -144,8 +190,7 @@ def exit_code_of(performance: "Performance", report: "Report | None", error: Bas
 def explain(performance: "Performance", report: "Report | None", error: BaseException | None) -> str:
     """Say in one sentence what kept the run from a plain success."""
     if performance.off is not None and not performance.off.confirmed:
-        problem = OffNotConfirmedError(f"OFF NOT CONFIRMED: {performance.off.detail}. {performance.off.by_hand}")
-        return str(problem)
+        return performance.off.words()
     if performance.signal_number is not None:
         import signal
 

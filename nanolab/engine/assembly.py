@@ -73,11 +73,14 @@ class Engine:
         First subscriber; an error it raises ends the run.
     emergency_off : callable
         Turns emission off at once and verifies it; called from the signal handler before anything else.
+    on_pause : callable
+        Called when the engine has paused (the journal makes its records durable then).
     """
 
     clock: Clock
     journal: Subscriber
     emergency_off: Callable[[], object]
+    on_pause: Callable[[], object] = lambda: None
     fan_out: FanOut = field(default_factory=FanOut)
     RE: RunEngine = field(init=False)
 
@@ -122,6 +125,7 @@ class Engine:
 
     def _abort(self, received: list[int]) -> None:
         if self.RE.state == "paused":
+            self.on_pause()
             name = signal.Signals(received[0]).name if received else "pause"
             self.RE.abort(reason=f"stopped by {name}; the laser was turned off first")
 

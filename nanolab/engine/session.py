@@ -85,20 +85,21 @@ def perform(
     from nanolab.journal.writer import RunWriter
 
     performance = Performance()
-    with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
-        engine = Engine(bench.clock, writer, bench.emergency_off)
-        for observer in observers:
-            engine.fan_out.add(observer)
-        try:
+    try:
+        with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
+            engine = Engine(bench.clock, writer, bench.emergency_off, on_pause=writer.pause)
+            for observer in observers:
+                engine.fan_out.add(observer)
             for step in assay.runs(setup, bench, forecast):
                 outcome = _one_run(engine, writer, assay, setup, bench, forecast, step, progress, performance)
                 performance.error = _explained(outcome.error)
                 performance.signal_number = outcome.signal_number
                 if not performance.complete:
                     break
-        except NanolabError as error:
-            performance.error = error
-        performance.off = bench.emergency_off()
+    except NanolabError as error:
+        # a blank that is not there, a last sync that failed: the run before it stands
+        performance.error = performance.error or error
+    performance.off = bench.emergency_off()
     return performance
 
 

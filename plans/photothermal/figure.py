@@ -89,7 +89,7 @@ def _residuals(axes: "Axes", picture: Picture) -> None:
         axes.plot(minutes, picture.temperature_c - picture.fit_c, ".", color=MEASURED, markersize=1.5)
     else:
         axes.text(0.5, 0.5, "no model could be fitted", transform=axes.transAxes, ha="center")
-    axes.set_ylabel("measured − fitted / K")
+    axes.set_ylabel("residual / K")
     axes.set_xlabel("lab time / min")
 
 

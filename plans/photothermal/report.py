@@ -78,7 +78,7 @@ def _gather(
     run, blank_run = runs["sample"], runs.get("blank")
     power, source = incident_power(run, blank_run)
     conditions = replace(believed, power=power)
-    cautions: list[Caution] = []
+    cautions = invalid_power_readings(run)
     absorbance = _spectra_of(runs, conditions, spectrum_file, cautions)
     if absorbance is not None:
         stated = believed.absorbance
@@ -99,6 +99,20 @@ def _gather(
         blank_power, _ = incident_power(blank_run, blank_run)
         blank = Blank(curve=curve_of(blank_run), power=blank_power, mismatch=_mismatch(run, blank_run))
     return _Gathered(conditions, blank, absorbance, source, cautions)
+
+
+def invalid_power_readings(run: "Run") -> list[Caution]:
+    """Say how many readings of the power meter were invalid, and why, where any was."""
+    table = run.table("primary")
+    if "powermeter_valid" not in table:
+        return []
+    invalid = np.asarray(table["powermeter_valid"], dtype=float) <= 0
+    count = int(np.count_nonzero(invalid))
+    if count == 0:
+        return []
+    reasons = dict.fromkeys(np.asarray(table["powermeter_reason"])[invalid].tolist())
+    text = f"{count} of {invalid.size} readings of the power meter are invalid ({', '.join(map(str, reasons))}) and left out"
+    return [Caution("invalid_power_readings", text)]
 
 
 def _spectra_of(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nanolab.analysis.fits import Prior, Samples, SeparableFit, fit_separable, refit_noise, sample_posterior
+from nanolab.analysis.fits import Posterior, Prior, Samples, SeparableFit, fit_separable, refit_noise, sample_posterior
 from nanolab.analysis.noise import ArNoise, estimate_noise
 from nanolab.models.heat import TwoModes, cell_means
 from plans.photothermal.curve import Prepared, background_inputs
@@ -146,10 +146,13 @@ def fit_transfer(
                     tolerance=1e-4,
                 )
             )  # fmt: skip
-        samples = sample_posterior(
-            columns, prepared.data, prepared.present, optima, (low, high), prior, shape_prior,
-            lambda linear: bool(linear[0] >= 0 and linear[1] >= 0), np.random.default_rng(2), draws,
+        posterior = Posterior(
+            columns, columns.refined if curved else None, prepared.data, prepared.present, prior, shape_prior, noise,
+            max(fit.chi2, 1.0),
         )  # fmt: skip
+        samples = sample_posterior(
+            posterior, optima, (low, high), lambda linear: bool(min(linear[:2]) >= 0), np.random.default_rng(2), draws
+        )
     background = columns(fit.shape)[:, 4:] @ fit.linear[4:]
     modes = modes_from(fit.shape, fit.linear)
     return TransferFit(prepared, fit, modes, background, fit.fitted - background, samples)
@@ -213,6 +216,14 @@ class _Columns:
         rows[6] = time / 3600.0
         rows[7] = 0.0 if self._ambient is None else prepared.response(slow, self._ambient)
         return prepared.binned(rows)
+
+    def refined(self, shape: Array, linear: Array) -> Array:
+        """Columns (b, 8) in which the curved loss is that of these parameters' own rise."""
+        modes = modes_from(shape, linear)
+        if min(modes.gains) < 0.0:
+            return self(shape)
+        rise = modes.response(self._prepared.drive, self._prepared.step_s)
+        return _Columns(self._prepared, rise, modes)(shape)
 
     def rise(self, fit: SeparableFit) -> Array:
         """Rise (g,) of the body on the fine grid, without background and probe step."""

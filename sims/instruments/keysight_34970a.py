@@ -553,10 +553,13 @@ class Keysight34970ASimulator(ScpiInstrument):
         return lines | (16 if scanner.alarms else 0)
 
     def message_done(self) -> None:
-        """Latch overloads, which have an event bit but no condition, and follow the other registers."""
+        """Latch overloads and alarms, also those that are over again, and follow the other registers."""
         if self._scanner.overloaded:
             self._scanner.overloaded = False
             self.groups["questionable"].latch(_TEMPERATURE_OVERLOAD)
+        if self._scanner.alarm_events:
+            self.groups["alarm"].latch(self._scanner.alarm_events)
+            self._scanner.alarm_events = 0
         super().message_done()
 
     def status_byte(self) -> int:

@@ -105,6 +105,7 @@ class Scanner:
         self._trigger_kept = False
         self.alarms: deque[Reading] = deque(maxlen=20)
         self.alarm_lines: set[int] = set()
+        self.alarm_events = 0
         self.latching = True
         self.reset_trigger()
 
@@ -191,6 +192,7 @@ class Scanner:
         if reading.alarm:
             self.alarms.append(reading)
             self.alarm_lines.add(setup.alarm_line)
+            self.alarm_events |= 1 << (setup.alarm_line - 1)
         elif not self.latching:
             self.alarm_lines.discard(setup.alarm_line)
         return reading

@@ -27,11 +27,12 @@ PM_FAULTS: Mapping[str, str] = {
     "over_range": "more light than the head can take: every reading is over-range",
     "sensor_unplugged": "the head is unplugged: no identity, no readings",
     "stuck_reading": "the meter repeats its last reading for ever",
-    "beam_blocked": "something stands in front of the head: it reads its own zero only",
+    "beam_blocked": "something stands in front of the head: it reads next to nothing",
 }
 
 _AVERAGE_S = 1.0 / 3000.0  # base period of the PM100D's averaging
 _ZEROING_S = 3.0
+_DARK_NOISE_W = 1e-5
 _CONNECTED, _READY, _ZEROING, _MEASURING = 256, 512, 128, 16
 
 
@@ -146,8 +147,7 @@ class PM100DSimulator(ScpiInstrument):
 
     def _raw_w(self, readings: int) -> float:
         if "beam_blocked" in self.active:
-            # the head's own zero and noise are the world's secret: nothing at all is the honest stand-in
-            return 0.0
+            return _DARK_NOISE_W * float(self.rng.standard_normal()) / math.sqrt(readings)
         read = self.world.read_meter_power
         return sum(read(self._wavelength_nm) for _ in range(readings)) / readings
 

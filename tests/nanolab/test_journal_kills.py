@@ -1,14 +1,19 @@
 """`kill -9` of real processes: nothing that was acknowledged is lost."""
 
+import contextlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from nanolab.journal.liveness import process_began
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL, and file descriptors handed down to a child")
 
@@ -34,6 +39,24 @@ def test_five_kills_lose_nothing() -> None:
     assert answer.stdout.count("interrupted") == 5
     assert answer.stdout.splitlines()[-1].endswith(" 0 lost")
     assert int(answer.stdout.splitlines()[-1].split()[2]) > 5, "documents were acknowledged"
+
+
+def test_the_script_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    # a shell that starts the script in the background, waits for its folder, and is gone
+    words = f"""
+    cd {ROOT}; {sys.executable} -m benchmarks.kills --script {tmp_path} >/dev/null 2>&1 &
+    echo $!; while [ -z "$(ls -A {tmp_path}/*/ 2>/dev/null)" ]; do sleep 0.05; done
+    """
+    answer = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=True, timeout=60)
+    pid = int(answer.stdout)
+    deadline = time.monotonic() + 20.0
+    try:
+        while process_began(pid) is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process_began(pid) is None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def script(tmp_path: Path, body: str) -> list[str]:
