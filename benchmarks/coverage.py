@@ -50,6 +50,8 @@ class Case:
     baseline_s: float
     heat_s: float
     cool_s: float
+    calibration_s: float
+    """Length of the heater's heating and cooling, s."""
     cycles: int
     errors: Mapping[str, float]
 
@@ -135,7 +137,7 @@ def draw_case(seed: int, divide_by: float = 1.0) -> Case:
     cycles = 1 if rng.uniform() < 0.8 else 2
     return Case(
         seed, config, power, 300.0, float(round(between(5.0, 6.0) * tau)), float(round(between(4.5, 5.5) * tau)),
-        cycles, errors,
+        float(round(6.0 * tau)), cycles, errors,
     )  # fmt: skip
 
 
@@ -164,7 +166,7 @@ def calibrated(case: Case) -> HeaterResult:
     """What a heater of about the sample's own heat finds in this world."""
     efficiency, absorbance = case.config.photothermal.efficiency, case.config.photothermal.absorbance
     heat = max(case.power_w * efficiency * (1.0 - 10.0**-absorbance), 0.1)
-    return heater_calibration(case.config, power_w=round(heat, 1), heat_s=case.heat_s, cool_s=case.cool_s)
+    return heater_calibration(case.config, power_w=round(heat, 1), heat_s=case.calibration_s, cool_s=case.calibration_s)
 
 
 def beliefs_of(case: Case, divide_by: float) -> tuple[Conditions, Beliefs]:

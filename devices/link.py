@@ -38,6 +38,10 @@ class SilentError(DeviceError):
         self.received = received
 
 
+class HungError(DeviceError):
+    """The transport did not come back within the deadline; nobody knows how far the work got."""
+
+
 class GaveWayError(DeviceError):
     """Work that was cut short because something urgent (off) came in."""
 
@@ -101,6 +105,7 @@ class Link:
         # SimpleQueue.put may be interrupted by a signal handler that puts again; a lock of ours could not
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._worker: _Worker | None = None
+        self._left_behind: list[_Worker] = []
         self._workers_made = 0
         self._audit_due = False
         self._outer_deadline: float | None = None
@@ -138,7 +143,7 @@ class Link:
         worker, self._worker, self._watch = self._worker or worker, None, None
         self._wake.put(None)
         worker.thread.join(self.deadline_s + 2 * GRACE_S)
-        worker.left_behind = True
+        self._give_up(worker)
         for job in (worker.job, *self._urgent, *self._jobs):
             job.status.finish(DeviceError(self.name, "the link was closed before this was done"))
         self._urgent.clear()
@@ -156,6 +161,9 @@ class Link:
         """
         if self._worker is None:
             raise DeviceError(self.name, "is not connected", remedy="Call connect() first.")
+        if any(worker.is_me for worker in self._left_behind):
+            # work that hung and has come back must not go on: others have been told that it failed
+            raise DeviceError(self.name, "this work hung before and was given up")
         job = _Job(work, urgent, gives_way)
         (self._urgent if urgent else self._jobs).append(job)
         self._wake.put(None)
@@ -242,8 +250,7 @@ class Link:
     def _me(self) -> _Worker:
         worker = self._worker
         if worker is None or not worker.is_me:
-            # a worker that was left behind and has come back must not speak any more
-            raise DeviceError(self.name, "the link was closed or taken over by a new worker")
+            raise DeviceError(self.name, "only work that the link does may do this")
         return worker
 
     def _in_worker(self) -> bool:
@@ -373,13 +380,17 @@ class Link:
             if worker is not None and due is not None and time.monotonic() > due:
                 self._leave_behind(worker)
 
-    def _leave_behind(self, worker: _Worker) -> None:
+    def _give_up(self, worker: _Worker) -> None:
         worker.left_behind = True
+        self._left_behind = [other for other in (*self._left_behind, worker) if other.thread.is_alive()]
+
+    def _leave_behind(self, worker: _Worker) -> None:
+        self._give_up(worker)
         self._outer_deadline = None
         self._audit_due = True
         self._hire()
         worker.job.status.finish(
-            DeviceError(
+            HungError(
                 self.name,
                 "the connection hangs: it did not come back within its deadline",
                 remedy="Check the instrument and its cable; a new connection is tried with the next command.",

@@ -84,7 +84,7 @@ class SpectrometerChild:
             stdin = self._process.stdin
             if stdin is None:
                 raise ChildError("the child process has no input", gone=True)
-            write_frame(stdin, {"op": op, "deadline_s": deadline_s, "with": arguments})  # type: ignore[arg-type]  # IO[bytes] is a BinaryIO in all but name
+            write_frame(stdin, {"op": op, "deadline_s": deadline_s, "with": arguments})
         except OSError:
             raise self._ended() from None
         head, arrays = self._answer(op, deadline_s)
@@ -113,7 +113,7 @@ class SpectrometerChild:
     def _read(self) -> None:
         stdout = self._process.stdout
         with contextlib.suppress(OSError, ValueError):
-            while stdout is not None and (frame := read_frame(stdout)) is not None:  # type: ignore[arg-type]  # as above
+            while stdout is not None and (frame := read_frame(stdout)) is not None:
                 self._answers.put(frame)
         self._answers.put(None)
 

@@ -8,7 +8,7 @@ import json
 import struct
 from collections.abc import Mapping
 from math import prod
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ Array = npt.NDArray[np.float64]
 _LENGTHS = struct.Struct("<II")
 
 
-def write_frame(stream: BinaryIO, head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> None:
+def write_frame(stream: IO[bytes], head: Mapping[str, Any], arrays: Mapping[str, Array] | None = None) -> None:
     """Write one frame and flush it. OSError where the other side has gone."""
     arrays = arrays or {}
     plain = {name: np.ascontiguousarray(array, dtype="<f8") for name, array in arrays.items()}
@@ -29,7 +29,7 @@ def write_frame(stream: BinaryIO, head: Mapping[str, Any], arrays: Mapping[str, 
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]] | None:
+def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, Array]] | None:
     """Return the next frame, or None where the stream ends (between frames or within one)."""
     lengths = _exactly(stream, _LENGTHS.size)
     if lengths is None:
@@ -48,7 +48,7 @@ def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]] | No
     return head, arrays
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes | None:
+def _exactly(stream: IO[bytes], size: int) -> bytes | None:
     parts = b""
     while len(parts) < size:
         more = stream.read(size - len(parts))

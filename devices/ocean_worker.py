@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 
@@ -98,7 +98,7 @@ class Worker:
             import seabreeze
         except ImportError as error:
             raise WorkerError(f"python-seabreeze cannot be imported ({error})") from None
-        seabreeze.use(backend)
+        seabreeze.use(cast(Literal["cseabreeze", "pyseabreeze"], backend))
         from seabreeze.spectrometers import _lib  # the backend that was chosen, whichever it is
 
         api = _lib.SeaBreezeAPI()
@@ -169,7 +169,7 @@ class Worker:
         return {}, {}
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer requests until `source` ends or a close is asked for."""
     requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     finished = threading.Event()
@@ -199,8 +199,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the spectrometer in order
     sink = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # unbuffered: a thread that waits in a buffered reader holds its lock, and the process could not end in order
+    source = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     with sink:
-        serve(sys.stdin.buffer, sink)
+        serve(source, sink)
 
 
 if __name__ == "__main__":

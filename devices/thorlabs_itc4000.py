@@ -9,6 +9,7 @@ lab time), and the diode's temperature may still settle: a plan waits for that b
 ``laser_temperature``. A driver never waits for lab time, because on a virtual clock nobody would advance it.
 """
 
+import contextlib
 import logging
 import math
 import time
@@ -21,7 +22,7 @@ from devices.instrument import ScpiInstrument, ScpiSettings
 from devices.itc4000_settings import ITC4001Settings, ITC4005Settings
 from devices.itc4000_wire import LOOK_EVERY_S, OFF, ITC4000Wire
 from devices.itc4000_words import Look, words
-from devices.link import GaveWayError
+from devices.link import GaveWayError, HungError
 from devices.signals import Reading
 from devices.status import Status
 from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, RefusedError
@@ -110,7 +111,9 @@ class _ITC4000(ScpiInstrument):
         if forbidden is not None:
             raise RefusedError(f"{self.name}: emission is refused: {forbidden}")
         ticket = self._ticket
-        return self._link.submit(lambda: self._emit(power, ticket), gives_way=True)
+        status = self._link.submit(lambda: self._emit(power, ticket), gives_way=True)
+        status.add_callback(self._off_if_hung)
+        return status
 
     def off(self) -> OffReport:
         """Turn emission off at once and read it back. Never raises; nothing is emitted again until armed.
@@ -167,6 +170,13 @@ class _ITC4000(ScpiInstrument):
         super().disconnect()
 
     # ---- off
+
+    def _off_if_hung(self, status: Status) -> None:
+        # nobody knows how far a set that hung has got, and its own worker cannot undo it any more
+        if isinstance(status.exception(), HungError):
+            self._ticket += 1
+            with contextlib.suppress(DeviceError):
+                self._link.submit(self._go_off, urgent=True)
 
     def _off_now(self) -> OffReport:
         self._ticket += 1

@@ -62,6 +62,52 @@ class RunState:
         return {}
 
 
+class PhaseEnd:
+    """A readable that notes how a phase of a plan ended: name, cycle, what ended it, its length in lab seconds."""
+
+    name = "phase"
+    parent = None
+
+    def __init__(self, state: RunState, clock: Clock) -> None:
+        self._state = state
+        self._clock = clock
+        self._begun = clock.now()
+        self.ended_by = ""
+
+    def begin(self) -> None:
+        """Start counting."""
+        self._begun = self._clock.now()
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Describe name and reason (strings), cycle (integer), length (s), lab time (s)."""
+        kinds = {"name": "string", "ended_by": "string", "cycle": "integer", "seconds": "number", "lab_time": "number"}
+        units = {"seconds": {"units": "s"}, "lab_time": {"units": "s"}}
+        return {
+            f"phase_{key}": {"source": "nanolab:phase", "dtype": kind, "shape": [], **units.get(key, {})}
+            for key, kind in kinds.items()
+        }
+
+    def read(self) -> dict[str, dict[str, Any]]:
+        """Return the phase that has just ended."""
+        now = self._clock.now()
+        values = {
+            "name": self._state.phase,
+            "ended_by": self.ended_by,
+            "cycle": self._state.cycle,
+            "seconds": now - self._begun,
+            "lab_time": now,
+        }
+        return {f"phase_{key}": {"value": value, "timestamp": now} for key, value in values.items()}
+
+    def describe_configuration(self) -> dict[str, dict[str, Any]]:
+        """Nothing is configured here."""
+        return {}
+
+    def read_configuration(self) -> dict[str, dict[str, Any]]:
+        """Nothing is configured here."""
+        return {}
+
+
 class Lamp:
     """The spectrometer's lamp output as a movable: True is on."""
 

@@ -46,7 +46,7 @@ class ProgressLine:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document."""
-        if name == "event" and "thermocouple_sample" in doc["data"]:
+        if name == "event" and {"thermocouple_sample", "run_state_phase"} <= doc["data"].keys():
             self._event(doc["data"])
         elif name == "stop" and self._live:
             self._stream.write("\n")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bluesky.preprocessors import SupplementalData
+
 from nanolab import __version__
 from nanolab.assay import Assay, Forecast, RunStep, Setup
 from nanolab.engine.assembly import Engine, Outcome
@@ -88,6 +90,7 @@ def perform(
     try:
         with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
             engine = Engine(bench.clock, writer, bench.emergency_off, on_pause=writer.pause)
+            engine.RE.preprocessors.append(SupplementalData(baseline=_for_baseline(bench)))
             for observer in observers:
                 engine.fan_out.add(observer)
             for step in assay.runs(setup, bench, forecast):
@@ -101,6 +104,11 @@ def perform(
         performance.error = performance.error or error
     performance.off = bench.emergency_off()
     return performance
+
+
+def _for_baseline(bench: "Bench") -> list[Any]:
+    """Return what is read once at the beginning and the end of each run: all but the spectrometer."""
+    return [device for role, device in bench.instruments.items() if role != "spectrometer"]
 
 
 def _one_run(

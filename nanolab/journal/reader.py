@@ -102,6 +102,8 @@ class Run:
     def sample(self) -> str:
         """Name of the sample; empty where it is not known."""
         sample = self.start.get("sample", "")
+        if isinstance(sample, Mapping) and isinstance(sample.get("sample"), Mapping):
+            sample = sample["sample"]  # a whole sample file, with its table of that name
         return str(sample.get("name", "") if isinstance(sample, Mapping) else sample)
 
     @property

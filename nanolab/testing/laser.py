@@ -126,7 +126,7 @@ def check_every_way_out_ends_emission(make: RigMaker) -> None:
 
 
 def check_off_reports(make: RigMaker) -> None:
-    """Check this: off() reports confirmed when it was seen, on or off before; without a connection it does not raise."""
+    """Check this: off() is confirmed when it was seen, on or off before; without a connection it does not raise."""
     with connected(make) as rig:
         _turn_on(rig)
         for _time in range(2):
@@ -151,7 +151,7 @@ def check_pause_latches(make: RigMaker) -> None:
 
 
 def check_interlock(make: RigMaker) -> None:
-    """Check this: an open interlock ends emission, is named in the reason, and forbids set() and resume() until closed."""
+    """Check this: an open interlock ends emission, is named, and forbids set() and resume() until it is closed."""
     with connected(make) as rig:
         if not rig.can("interlock_open"):
             return
@@ -197,7 +197,7 @@ def check_stuck_emission_is_not_confirmed(make: RigMaker) -> None:
 
 
 def check_plans_that_end_badly(make: RigMaker) -> None:
-    """Check this: a plan that fails, moves a child, is paused or aborted in someone's RunEngine leaves the laser off."""
+    """Check this: a plan that fails, moves a child, is paused or aborted in any RunEngine leaves the laser off."""
     engine = RunEngine({}, context_managers=[])
     engine.pause_msg = ""
 

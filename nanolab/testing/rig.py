@@ -116,7 +116,7 @@ def check_constructor_does_no_io(make: RigMaker) -> None:
 
 
 def check_is_a_bluesky_device(make: RigMaker) -> None:
-    """Check this: it is readable, triggerable and stageable; what it reads is what it describes; all names start with its own."""
+    """Check this: it is readable, triggerable, stageable, and reads what it describes under names that are its own."""
     with connected(make) as rig:
         device = rig.device
         for protocol in (Readable, Triggerable, Stageable):

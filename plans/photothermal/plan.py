@@ -1,7 +1,7 @@
 """The photothermal assay as a Bluesky plan: spectrum, baseline, heat and cool n times, spectrum.
 
 Streams: ``primary`` (laser, temperatures, power at a fixed cadence), ``spectra`` (dark, light before, laser line, light
-after each cycle), ``power`` (the meter in place of the cuvette, where that is its position).
+after each cycle), ``phases`` (what ended each), ``power`` (the meter in place of the cuvette, where that is its position).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from nanolab.assay import Plan
 from nanolab.engine.clock import Clock, WallClock
 from nanolab.errors import LimitTripError
 from nanolab.safety.limits import LimitJudge, RunLimits
-from plans.stubs import Lamp, Reading, RunState, fixed_length, laser_guard, readings_until, steady
+from plans.stubs import Lamp, PhaseEnd, Reading, RunState, fixed_length, laser_guard, readings_until, steady, tick
 
 EMISSION_EXPECTED_AFTER_S = 5.0
 """Soft start and read-back take about a second; after five the diode current must be there."""
@@ -37,6 +37,7 @@ class Benchful:
 
     def __post_init__(self) -> None:
         self.state = RunState(self.clock)
+        self.phase_end = PhaseEnd(self.state, self.clock)
 
     @property
     def each_tick(self) -> list[Any]:
@@ -115,7 +116,6 @@ def photothermal(
     powers = list(powers_w) if powers_w else [power_w] * cycles
     lengths = {"baseline": baseline_s, "heating": heat_s, "cooling": cool_s}
     take_spectra = bench.spectrometer is not None and spectrum == "measure"
-    ended: dict[str, list[str]] = {"baseline": [], "heating": [], "cooling": []}
     judge = LimitJudge(limits) if limits is not None else None
     metadata = {"plan_name": "photothermal", "contents": contents, "powers_w": powers, **(md or {})}
 
@@ -126,14 +126,13 @@ def photothermal(
             yield from bps.mv(bench.cuvette, contents)
         if take_spectra:
             yield from _spectra(bench, "light_before", dark=True)
-        runner = _Phases(bench, rules, lengths, cadence_s, judge, ended)
+        runner = _Phases(bench, rules, lengths, cadence_s, judge)
         yield from runner.run("baseline", 0.0)
         for index, power in enumerate(powers):
             bench.state.cycle = index
             yield from _one_cycle(runner, power, laser_line=take_spectra and index == 0)
             if take_spectra:
                 yield from _spectra(bench, "light_after")
-        return ended
 
     @bpp.stage_decorator(bench.staged)  # type: ignore[untyped-decorator]  # bluesky's decorators are untyped
     @bpp.run_decorator(md=metadata)  # type: ignore[untyped-decorator]  # bluesky's decorators are untyped
@@ -145,23 +144,24 @@ def photothermal(
 
 @dataclass
 class _Phases:
-    """Runs baseline, heating and cooling by their rules or fixed lengths and notes what ended each."""
+    """Runs baseline, heating and cooling by their rules or fixed lengths; the stream `phases` says what ended each."""
 
     bench: Benchful
     rules: Rules
     lengths: Mapping[str, float | None]
     cadence_s: float
     judge: LimitJudge | None
-    ended: dict[str, list[str]]
 
     def run(self, phase: str, power_w: float) -> Plan:
         """Read at the cadence until the phase ends; the time to the next tick passes before returning."""
         bench = self.bench
         bench.state.phase = phase
+        end = bench.phase_end
+        end.begin()
         judge = _emission_judge(bench, power_w, self.judge)
-        reason = yield from readings_until(bench.each_tick, bench.clock, self.cadence_s, self._rule(phase), judge)
-        self.ended[phase].append(reason)
+        end.ended_by = yield from readings_until(bench.each_tick, bench.clock, self.cadence_s, self._rule(phase), judge)
         yield from bps.sleep(self.cadence_s)
+        yield from tick([end], "phases")
 
     def _rule(self, phase: str) -> Callable[[Reading], str | None]:
         length = self.lengths[phase]

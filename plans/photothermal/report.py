@@ -56,7 +56,7 @@ def report(
     document = result.to_json()
     document["power_source"] = gathered.power_source
     document["absorbance"] = _absorbances(gathered)
-    document["ended_by"] = _ended_by(run)
+    document["phases"] = _ended_by(run)
     cautions = [caution.to_json() for caution in (*gathered.cautions, *result.cautions)]
     words = None if judged is None else judged.to_json()
     rungs = [rung.to_json() for rung in ladder(curve, gathered.conditions, gathered.blank)] if with_ladder else None
@@ -170,18 +170,16 @@ def _absorbances(gathered: _Gathered) -> dict[str, Any] | None:
     }
 
 
-def _ended_by(run: "Run") -> dict[str, Any]:
-    """Say how long each phase was, as the readings tell."""
-    table = run.table("primary")
-    labels, times = np.asarray(table["run_state_phase"]), np.asarray(table["run_state_lab_time"], dtype=float)
-    found: dict[str, Any] = {}
-    for label in dict.fromkeys(labels.tolist()):
-        chosen = times[labels == label]
-        found[str(label)] = {"seconds": float(chosen[-1] - chosen[0])}
-    ended = (run.stop or {}).get("ended_by")
-    if ended:
-        found["rules"] = ended
-    return found
+def _ended_by(run: "Run") -> list[dict[str, Any]]:
+    """Say how long each phase was and what ended it: steady, fixed length, or the time-out."""
+    if "phases" not in run.streams:
+        return []
+    table = run.table("phases")
+    columns = (table["phase_name"], table["phase_cycle"], table["phase_seconds"], table["phase_ended_by"])
+    return [
+        {"phase": str(name), "cycle": int(cycle), "seconds": float(seconds), "ended_by": str(reason)}
+        for name, cycle, seconds, reason in zip(*columns, strict=True)
+    ]
 
 
 def rows_of(

@@ -278,3 +278,42 @@ def fit_amplitude(
         )
     reached = linear_modes.heat_and_cool(heat_s)[0] / linear_modes.gain
     return AmplitudeFit(reached * float(linear[0]), reached * float(np.sqrt(covariance[0, 0])), noise, residuals)
+
+
+@dataclass(frozen=True)
+class LevelFit:
+    """Rise of each heating relative to the common fit, per unit of its own power: ``values`` (c,), ``covariance`` (c, c)."""
+
+    values: Array
+    covariance: Array
+
+
+def fit_levels(transfer: TransferFit) -> LevelFit:
+    """Let every heating of a run have its own size, its shape being that of the common fit."""
+    prepared, modes = transfer.prepared, transfer.modes
+    table = _Columns(prepared, None, modes)(transfer.fit.shape)
+    middle = 0.5 * (prepared.grid_s[1:] + prepared.grid_s[:-1])
+    whole = modes.response(prepared.drive, prepared.step_s)
+    shapes, before = [], np.zeros_like(whole)
+    for index in range(len(prepared.periods)):
+        # with a curved loss the parts do not add up by themselves: each is what the heating adds to those before
+        last = index == len(prepared.periods) - 1
+        until = np.inf if last else prepared.periods[index + 1][0]
+        sofar = whole if last else modes.response(np.where(middle < until, prepared.drive, 0.0), prepared.step_s)
+        shapes.append(prepared.binned(sofar - before))
+        before = sofar
+    matrix = np.column_stack([*shapes, table[:, [2, 4, 5, 6, 7]]])
+    count = len(shapes)
+    prior = _prior(prepared, False, None)
+    known = Prior(
+        np.concatenate([np.zeros(count), prior.mean[[2, 4, 5, 6, 7]]]),
+        np.concatenate([np.full(count, np.inf), prior.sd[[2, 4, 5, 6, 7]]]),
+    )
+    rows = transfer.fit.noise.rows(prepared.present)
+    white = transfer.fit.noise.whiten(matrix, rows)
+    data = transfer.fit.noise.whiten(np.where(prepared.present, prepared.data, 0.0), rows)
+    prior_rows, prior_values = known.rows()
+    stacked = np.vstack([white, prior_rows])
+    linear = np.linalg.lstsq(stacked, np.concatenate([data, prior_values]), rcond=None)[0]
+    covariance = np.linalg.pinv(stacked.T @ stacked, hermitian=True)
+    return LevelFit(np.asarray(linear[:count]), np.asarray(covariance[:count, :count]))

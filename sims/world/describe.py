@@ -1,9 +1,10 @@
 """The world file in words: every key with its value and what it means."""
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
-from sims.world.config import WorldConfig
+from sims.world.config import WorldConfig, load_world_config
 
 _HEAD = """\
 # What is true on the simulated bench. Give it to a simulated run with --world FILE; neither the plan nor the
@@ -12,12 +13,13 @@ _HEAD = """\
 """
 
 
-def describe_world(config: WorldConfig | None = None) -> str:
+def describe_world(config: WorldConfig | Path | None = None) -> str:
     """Return the world file of `config` (default: the default world), every key explained in a comment.
 
-    Reading the text back with `load_world_config` gives an equal configuration.
+    `config` may be a world file; FileInvalidError where it is wrong. Reading the text back with
+    `load_world_config` gives an equal configuration.
     """
-    world = WorldConfig() if config is None else config
+    world = config if isinstance(config, WorldConfig) else load_world_config(config)
     lines = [_HEAD]
     for name in WorldConfig.model_fields:
         section = getattr(world, name)

@@ -1,8 +1,6 @@
 """Whole commands in processes of their own, as a user calls them."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -81,21 +79,3 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         process.stdout.close()
         assert process.returncode == 0
 
-
-def send(place: str, **request: Any) -> dict[str, Any]:
-    """Ask a JSON port once."""
-    import socket
-
-    host, port = place.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        answer = b""
-        while not answer.endswith(b"\n"):
-            answer += connection.recv(65536)
-    reply: dict[str, Any] = json.loads(answer)
-    return reply
-
-
-def interrupt(process: "subprocess.Popen[str]", number: int = signal.SIGINT) -> None:
-    """Signal one process."""
-    os.kill(process.pid, number)

@@ -111,8 +111,8 @@ def test_an_unknown_plan_names_the_nearest(nanolab: Callable[..., Any]) -> None:
 def test_real_emission_is_refused(nanolab: Callable[..., Any], tmp_path: Path) -> None:
     assert nanolab("bench", "init").code == 0
     text = (tmp_path / "bench.toml").read_text()
-    real = text.replace('driver = "thorlabs_itc4001"\naddress = "simulated"',
-                        'driver = "thorlabs_itc4001"\naddress = "tcp://127.0.0.1:9"')  # fmt: skip
+    lines = 'driver = "thorlabs_itc4005"\naddress = '
+    real = text.replace(f'{lines}"simulated"', f'{lines}"tcp://127.0.0.1:9"')
     assert real != text
     (tmp_path / "bench.toml").write_text(real)
     done = nanolab("run", "photothermal")

@@ -10,7 +10,7 @@ import pytest
 from devices.keysight_34970a import Keysight34970A
 from devices.thorlabs_itc4000 import ThorlabsITC4001
 from devices.thorlabs_pm100d import ThorlabsPM100D
-from nanolab.interfaces import DeviceContext
+from nanolab.interfaces import DeviceContext, OffReport
 from nanolab.testing import LineServer, Rig, laser_contract, powermeter_contract, thermometer_contract
 
 LASER = {
@@ -194,23 +194,14 @@ def test_pm100d_keeps_the_powermeter_contract(check: Callable[[Any], None]) -> N
     check(rig_maker(ThorlabsPM100D, FakeMeter, position="pickoff", wavelength="808 nm"))
 
 
-class NeverOff(FakeITC):
-    """Acknowledges off and goes on emitting, telling nobody but the light itself."""
+class Careless(ThorlabsITC4001):
+    """Says that it went off and sends nothing."""
 
-    def emitting(self) -> bool:
-        return True
-
-    def ask_stat_oper_cond(self) -> int:
-        return 4096
+    def _off_now(self) -> OffReport:
+        return OffReport(True, "surely off")
 
 
 def test_the_contract_can_fail() -> None:
     ways_out = {check.__name__: check for check in laser_contract}["check_every_way_out_ends_emission"]
     with pytest.raises(AssertionError, match="light comes out after off"):
-        ways_out(rig_maker(_Careless, NeverOff, **LASER))
-
-
-class _Careless(ThorlabsITC4001):
-    def __init__(self, context: DeviceContext) -> None:
-        super().__init__(context)
-        self._wire.switch_on = lambda _give_way: None  # type: ignore[method-assign]  # a driver that looks at nothing
+        ways_out(rig_maker(Careless, FakeITC, **LASER))

@@ -31,7 +31,7 @@ def test_a_file_of_the_user_that_hides_a_package_of_ours(tmp_path: Path, name: s
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
-    home = str(Path(doctor.nanolab.__file__).parent.parent)
+    home = str(Path(doctor.__file__).parents[2])
     (row,) = check_names([str(tmp_path), home])
     if name == "sims/notes.txt":  # a folder without __init__.py hides nothing that comes later on the path
         assert row.ok

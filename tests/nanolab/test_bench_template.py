@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from nanolab import discovery
 from nanolab.bench import template
 from nanolab.bench.config import check_bench, load_bench
 from nanolab.bench.defaults import simulated_bench
@@ -116,7 +117,7 @@ def test_pyvisa_itself_is_asked() -> None:
 
 
 def test_a_driver_that_cannot_be_loaded_costs_only_its_own_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = template.load
+    load = discovery.load
 
     def load_but_laser(group: str, name: str) -> Any:
         if name.startswith("thorlabs_itc"):
@@ -151,7 +152,7 @@ def test_values_of_every_kind_are_written_as_toml(monkeypatch: pytest.MonkeyPatc
     Driver.Settings = Settings  # type: ignore[attr-defined]  # as drivers do, in their class body
     monkeypatch.setattr(template, "load", lambda _group, _name: Driver)
     defaults = {key: info.get_default(call_default_factory=True) for key, info in Settings.model_fields.items()}
-    monkeypatch.setattr(template, "EXAMPLE_SETTINGS", {role: defaults for role in template.EXAMPLE_DRIVERS})
+    monkeypatch.setattr(template, "EXAMPLE_SETTINGS", dict.fromkeys(template.EXAMPLE_DRIVERS, defaults))
     laser = tomllib.loads(bench_template())["laser"]
     assert laser["when"] == datetime.date(2026, 1, 31)
     assert laser["text"] == 'a "quoted" \\ word'
