@@ -22,10 +22,7 @@ from devices.transport import NoReplyError, Transport
 from nanolab.errors import DeviceError, NanolabError
 
 GRACE_S = 0.05
-"""How long after its deadline an exchange may still return by itself before its worker is left behind."""
-
-WATCH_S = 0.05
-"""How often the watch looks, in seconds of wall time."""
+"""How long after its deadline an exchange may still return by itself; also how often the watch looks, wall seconds."""
 
 
 class SilentError(DeviceError):
@@ -374,7 +371,7 @@ class Link:
         job.status.finish(error, result)
 
     def _look_after(self) -> None:
-        while not self._closing.wait(WATCH_S):
+        while not self._closing.wait(GRACE_S):
             worker = self._worker
             due = worker.due if worker is not None else None
             if worker is not None and due is not None and time.monotonic() > due:

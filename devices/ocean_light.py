@@ -26,4 +26,4 @@ def light_changed(before: Array, after: Array, direction: int) -> bool:
     noise = 1.4826 * float(np.median(np.abs(steps - np.median(steps)))) / np.sqrt(2.0)
     # half a count: counts are whole numbers, and a noiseless detector still rounds
     threshold = max(_SIGMAS * noise / np.sqrt(difference.size), 0.5)
-    return float(np.mean(difference)) > threshold
+    return bool(np.mean(difference) > threshold)

@@ -4,9 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from devices.instrument import seconds
 from nanolab.quantities import Quantity, quantity_reader
 
+
+def _seconds(high: float, *, zero: bool = False) -> BeforeValidator:
+    return BeforeValidator(quantity_reader("s", low=0.0, high=high, exclusive_low=not zero))
+
+
+Integration = Annotated[Quantity, _seconds(1600.0)]
+Settling = Annotated[Quantity, _seconds(600.0, zero=True)]
+Deadline = Annotated[Quantity, _seconds(60.0)]
 Lamp = Literal["strobe", "always on"]
 
 
@@ -17,9 +24,7 @@ class OceanSettings(BaseModel):
 
     model: str = Field(default="FlameX", description="model, spelled as seabreeze spells it (for TCP addresses)")
     serial: str | None = Field(default=None, description="serial number; connecting to another instrument is an error")
-    integration_time: Annotated[Quantity, seconds(0.0, 1600.0)] = Field(
-        default=Quantity(0.02, "s"), description="of one exposure"
-    )
+    integration_time: Integration = Field(default=Quantity(0.02, "s"), description="of one exposure")
     averages: int = Field(default=1, ge=1, le=10000, description="exposures averaged into one spectrum")
     discard_after_change: int = Field(
         default=1,
@@ -30,7 +35,7 @@ class OceanSettings(BaseModel):
     lamp: Lamp = Field(
         default="strobe", description='"strobe": the strobe output switches it; "always on": a person does'
     )
-    lamp_settle: Annotated[Quantity, BeforeValidator(quantity_reader("s", low=0.0, high=600.0))] = Field(
+    lamp_settle: Settling = Field(
         default=Quantity(0.2, "s"), description="waited after switching the lamp, on a real-time clock only"
     )
     check_light: bool = Field(
@@ -47,6 +52,6 @@ class OceanSettings(BaseModel):
     backend: Literal["cseabreeze", "pyseabreeze"] = Field(
         default="cseabreeze", description="which of seabreeze's two libraries"
     )
-    deadline: Annotated[Quantity, seconds(0.0, 60.0)] = Field(
+    deadline: Deadline = Field(
         default=Quantity(5.0, "s"), description="longest wait for an answer beyond the exposures themselves, wall time"
     )

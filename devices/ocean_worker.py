@@ -34,9 +34,6 @@ Answer = tuple[dict[str, Any], dict[str, Array]]
 _WATCHDOG_S = 1.0
 """How long after the deadline of a request the process ends by itself; its parent is quicker while it lives."""
 
-_PROBE_SHARE = 0.8
-"""Share of the deadline for opening that the first word may take."""
-
 
 class WorkerError(Exception):
     """Why a request cannot be carried out, in words."""
@@ -65,8 +62,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever seabreeze raises is an answer for the parent
             return {"error": f"seabreeze: {type(error).__name__}: {error}"}, {}
 
-    def _open(self, address: str, model: str, backend: str, serial: str | None, deadline_s: float) -> Answer:
-        device = self._find(address, model, backend, serial, deadline_s)
+    def _open(self, address: str, model: str, backend: str, serial: str | None, share_s: float) -> Answer:
+        device = self._find(address, model, backend, serial, share_s)
         from seabreeze.spectrometers import Spectrometer
 
         self._spectrometer = spectrometer = Spectrometer(device)
@@ -78,20 +75,20 @@ class Worker:
             "firmware": self._optional(lambda: str(spectrometer.f.revision.revision_firmware_get()), "unknown"),
             "limits_us": [int(low), int(high)],
             "full_scale": float(spectrometer.max_intensity),
-            "lamp": getattr(spectrometer.f, "strobe_lamp", None) is not None,
+            "strobe": getattr(spectrometer.f, "strobe_lamp", None) is not None,
         }
         coefficients = self._optional(
             lambda: list(spectrometer.f.nonlinearity_coefficients.get_nonlinearity_coefficients()), []
         )
         return head, {"wavelengths": wavelengths, "nonlinearity": np.asarray(coefficients, dtype=np.float64)}
 
-    def _find(self, address: str, model: str, backend: str, serial: str | None, deadline_s: float) -> Any:
+    def _find(self, address: str, model: str, backend: str, serial: str | None, share_s: float) -> Any:
         kind, _, place = address.partition(":")
         host, port = "", 0
         if kind == "tcp":
             host, port = self._located(place)
             try:
-                probe(host, port, _PROBE_SHARE * deadline_s)
+                probe(host, port, share_s)
             except ProbeError as error:
                 raise WorkerError(f"no spectrometer answers at {address}: {error}") from None
         try:

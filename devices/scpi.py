@@ -23,8 +23,8 @@ OVERLOAD = 9.0e36
 """SCPI instruments say 9.9E37 (or 9.91E37 for "not a number") where there is no value."""
 
 _NO_NUMBER = {"nan", "+nan", "-nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
-_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
-_ERROR = re.compile(r'\s*([+-]?\d+)\s*,\s*"(.*)"\s*')
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
+_ERROR = re.compile(r'\s*([+-]?\d+)\s*,\s*"(.*)"\s*', re.ASCII)
 
 
 def join(units: Sequence[str]) -> str:

@@ -73,7 +73,7 @@ class Status:
 
     def _call_back(self) -> None:
         # both the finisher and a late `add_callback` may get here: each callback is taken out exactly once
-        while self._callbacks:
+        while True:
             try:
                 callback = self._callbacks.popleft()
             except IndexError:

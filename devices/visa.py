@@ -75,6 +75,7 @@ class VisaTransport:
         library = "@py" if self._class == "SOCKET" else ""
         milliseconds = max(1, int(deadline_s * 1000))
         try:
+            self._check_socket_name()
             self._resource = pyvisa.ResourceManager(library).open_resource(
                 self._resource_name, open_timeout=milliseconds
             )
@@ -82,6 +83,12 @@ class VisaTransport:
         except Exception as error:
             self.close()
             raise ConnectionError(f"{self._resource_name}: {_words(error)}") from error
+
+    def _check_socket_name(self) -> None:
+        """Look the host up first: pyvisa-py forgets to close its socket where the name is unknown."""
+        if self._class == "SOCKET":
+            _board, host, port, _socket = self._resource_name.split("::")
+            socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
 
     def _prepare(self) -> None:
         resource = self._resource

@@ -19,9 +19,9 @@ from nanolab.journal.writer import RunWriter
 from nanolab.safety.limits import RunLimits
 
 _stack = contextlib.ExitStack()
-atexit.register(_stack.close)
-
 bench = _stack.enter_context(open_bench(find_bench()))
+# only now: pyvisa closes its sessions at exit too, and what is registered last runs first
+atexit.register(_stack.close)
 journal = _stack.enter_context(RunWriter(bench.data_root, on_failure=bench.emergency_off))
 engine = Engine(bench.clock, journal, bench.emergency_off)
 RE = engine.RE

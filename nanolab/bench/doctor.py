@@ -14,6 +14,7 @@ from pathlib import Path
 import nanolab
 from nanolab.bench.config import BenchConfig
 from nanolab.bench.defaults import find_bench
+from nanolab.discovery import DEVICES, entry_points_of, load
 from nanolab.errors import ExitCode, FileInvalidError, NanolabError
 from nanolab.interfaces import HealthCheck, Instrument
 
@@ -25,7 +26,7 @@ LEAST_FREE_BYTES = 500_000_000
 
 def examine(bench: Path | None = None) -> tuple[list[HealthCheck], ExitCode]:
     """Look at everything and return the rows, and the exit code: 3 for a bad bench file, 4 for anything else amiss."""
-    rows = [check_python(), *check_names()]
+    rows = [check_python(), *check_names(), check_drivers()]
     try:
         config = find_bench(bench)
     except FileInvalidError as error:
@@ -71,6 +72,21 @@ def check_names(search_path: Sequence[str] | None = None) -> list[HealthCheck]:
                 )
             )
     return rows or [HealthCheck("names", True, f"nothing hides {', '.join(OUR_NAMES)} in {home}")]
+
+
+def check_drivers() -> HealthCheck:
+    """Import every driver that is installed; what one lacks is said here and not in the middle of a run."""
+    broken = []
+    for name in entry_points_of(DEVICES):
+        try:
+            load(DEVICES, name)
+        except NanolabError as error:
+            broken.append(str(error))
+    if broken:
+        return HealthCheck(
+            "drivers", False, "; ".join(broken), "install what is missing, or remove the driver's package"
+        )
+    return HealthCheck("drivers", True, ", ".join(entry_points_of(DEVICES)))
 
 
 def check_disk(data: Path) -> HealthCheck:

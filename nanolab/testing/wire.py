@@ -26,6 +26,8 @@ class LineServer:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        """The port that is served."""
         self._bell, self._bell_end = socket.socketpair()
         self._open: dict[socket.socket, bytes] = {}
         self.connections: list[socket.socket] = []
@@ -35,11 +37,6 @@ class LineServer:
         self.errors: list[str] = []
         """What the answer function raised."""
         self._thread = threading.Thread(target=self._serve, name="nanolab-line-server", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port that is served."""
-        return int(self._listener.getsockname()[1])
 
     @property
     def address(self) -> str:

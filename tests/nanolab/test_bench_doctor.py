@@ -10,7 +10,7 @@ import pytest
 
 from nanolab.bench import connect, doctor
 from nanolab.bench.config import BenchConfig, DeviceConfig
-from nanolab.bench.doctor import check_devices, check_disk, check_names, check_python, examine
+from nanolab.bench.doctor import check_devices, check_disk, check_drivers, check_names, check_python, examine
 from nanolab.errors import DeviceError, ExitCode, NanolabError
 from nanolab.interfaces import HealthCheck
 
@@ -24,6 +24,21 @@ def test_python_and_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not row.ok
     assert "missing: no-such-package" in row.detail
     assert "pip install" in row.remedy
+
+
+def test_a_driver_that_cannot_be_imported_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_group: str, name: str) -> Any:
+        if name == "ocean_flamex":
+            raise NanolabError("the driver 'ocean_flamex' cannot be loaded: no module named seabreeze")
+
+    monkeypatch.setattr(doctor, "load", load)
+    row = check_drivers()
+    assert not row.ok
+    assert row.detail == "the driver 'ocean_flamex' cannot be loaded: no module named seabreeze"
+    monkeypatch.setattr(doctor, "load", lambda _group, _name: None)
+    row = check_drivers()
+    assert row.ok
+    assert "ocean_flamex" in row.detail
 
 
 @pytest.mark.parametrize("name", ["devices.py", "plans/__init__.py", "sims/notes.txt"])
