@@ -55,7 +55,10 @@ class IntegrationTime(Reading):
 
 
 class OceanFlameX(Device):
-    """A spectrometer: counts (n_pixels,) against wavelength (n_pixels,) nm. No I/O before `connect`."""
+    """Ocean Insight spectrometer (Flame-X and its kin).
+
+    Counts (n_pixels,) against wavelength (n_pixels,) nm. No I/O before `connect`.
+    """
 
     Settings: ClassVar[type[OceanSettings]] = OceanSettings
     role: ClassVar[str] = "spectrometer"
@@ -85,7 +88,8 @@ class OceanFlameX(Device):
         self.source = f"{'simulated' if context.simulated else 'instrument'}:{context.address}"
         if self.settings.averages > 1:
             self.noise.kind = Kind.normal
-        self._session = OceanSession(context.name, context.address, self.settings)
+        self._session = self._new_session()
+        self._lamp_doubtful = False
         self._executor: ThreadPoolExecutor | None = None
         self._staged: tuple[float, bool] | None = None
 
@@ -98,6 +102,8 @@ class OceanFlameX(Device):
         """
         if self._executor is not None:
             return
+        self._session = self._new_session()
+        self._lamp_doubtful = False
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"nanolab-{self.name}")
         try:
             self._submit(self._connect).wait()
@@ -113,8 +119,8 @@ class OceanFlameX(Device):
         closed = executor.submit(self._session.close)
         try:
             closed.result(2 * CLOSE_S)
-        except TimeoutError:
-            self._session.kill()  # a spectrum that is still waited for ends with the process
+        except Exception:  # noqa: BLE001 - whatever keeps it from closing in order, its process ends
+            self._session.kill()  # a spectrum that is still waited for ends with it
         executor.shutdown(wait=True)
 
     def identity(self) -> Mapping[str, str]:
@@ -220,6 +226,8 @@ class OceanFlameX(Device):
                 remedy='Wire it to the strobe output and write lamp = "strobe".',
             )
         self._session.ready()
+        if self._lamp_doubtful and on == self._session.lamp_on:
+            self._session.switch_lamp(not on)  # it was told so before, and not seen: begin from the other state
         if on == self._session.lamp_on:
             return
         before = self._session.acquire(1).mean if self.settings.check_light else None
@@ -227,7 +235,9 @@ class OceanFlameX(Device):
         if self.context.wall_clock:
             time.sleep(self.settings.lamp_settle.value)
         if before is not None:
+            self._lamp_doubtful = True
             self._expect_change(before, on, f"the lamp was switched {'on' if on else 'off'}")
+            self._lamp_doubtful = False
 
     def _change_integration(self, seconds: float) -> None:
         self._session.ready()
@@ -263,7 +273,7 @@ class OceanFlameX(Device):
     # ---- in the worker: judging
 
     def _saturated(self, counts: Array) -> int:
-        return int(np.count_nonzero(counts >= self.settings.saturation_fraction * self._session.ready().full_scale))
+        return int(np.count_nonzero(counts >= self.settings.saturation_fraction * self.full_scale.get()))
 
     def _too_soon(self, quickest_s: float) -> str:
         wanted_s = self._session.integration_s
@@ -288,6 +298,9 @@ class OceanFlameX(Device):
         now = self.context.lab_time()
         for attribute, value in values.items():
             getattr(self, attribute).update(value, now)
+
+    def _new_session(self) -> OceanSession:
+        return OceanSession(self.context.name, self.context.address, self.settings)
 
     def _submit(self, work: Callable[[], Any]) -> Status:
         status = Status()

@@ -21,7 +21,7 @@ CLOSE_S = 2.0
 
 _WORDS: Mapping[str, str] = {
     "integration": "setting the integration time",
-    "lamp": "switching the lamp",
+    "lamp": "switching its lamp output",
     "acquire": "taking a spectrum",
     "temperatures": "reading its temperatures",
 }
@@ -77,6 +77,7 @@ class OceanSession:
         self._start = start
         self._child: SpectrometerChild | None = None
         self._to_discard = 0
+        self._old_integration_s = 0.0
         self.opened: Opened | None = None
         self.integration_s = settings.integration_time.value
         self.lamp_on = settings.lamp == "always on"
@@ -113,7 +114,7 @@ class OceanSession:
         """Set the integration time, s."""
         self.check_integration(seconds)
         self._request("integration", microseconds=round(seconds * 1e6))
-        self.integration_s = seconds
+        self._old_integration_s, self.integration_s = self.integration_s, seconds
         self._to_discard = self._settings.discard_after_change
 
     def check_integration(self, seconds: float) -> None:
@@ -131,7 +132,8 @@ class OceanSession:
     def acquire(self, count: int) -> Spectra:
         """Take `count` exposures, after throwing away those that may be old."""
         discard, self._to_discard = self._to_discard, 0
-        exposures_s = (discard + count) * self.integration_s
+        # an old spectrum takes its old integration time
+        exposures_s = discard * max(self.integration_s, self._old_integration_s) + count * self.integration_s
         head, arrays = self._request("acquire", exposures_s, discard=discard, count=count)
         return Spectra(arrays["mean"], arrays["peak"], arrays["spread"], list(head["seconds"]))
 

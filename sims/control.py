@@ -211,6 +211,8 @@ class ControlDesk:
         try:
             if at_s == self._clock.time_s:
                 switch()
+                if (fault in instrument.active) != on:
+                    raise _RefusedError(f"the port of the {role} was taken by another program; it stays closed")
             else:
                 self._clock.at(float(at_s), switch)
         except ValueError as error:

@@ -28,7 +28,7 @@ import numpy as np
 from nanolab.errors import NanolabError, UsageError, nearest
 from sims.control import ControlDesk, ControlledWorld, truth_session
 from sims.endpoints import Connection, PtyEndpoint, TcpEndpoint
-from sims.instruments.base import BenchWorld, InstrumentSimulator
+from sims.instruments.base import GONE, BenchWorld, InstrumentSimulator
 from sims.pace import LabClock, MovableWorld
 
 DEFAULT_INSTRUMENTS: Mapping[str, str] = {
@@ -184,12 +184,15 @@ class SimulationServer:
     # --- what the control desk asks for -----------------------------------------------------------------
 
     def _fault_switched(self, role: str) -> None:
-        vanished = "port_vanishes" in self._instruments[role].active
-        for endpoint in self._endpoints[role]:
-            if vanished:
-                endpoint.close()
-            else:
-                endpoint.open()
+        instrument = self._instruments[role]
+        try:
+            for endpoint in self._endpoints[role]:
+                if instrument.active & GONE:
+                    endpoint.close()
+                else:
+                    endpoint.open()
+        except OSError:  # somebody else took the port meanwhile: it stays away, and `faults` says so
+            instrument.active.add("port_vanishes")
 
     def _device_clear(self, role: str) -> None:
         for endpoint in self._endpoints[role]:

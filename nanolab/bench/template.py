@@ -48,7 +48,7 @@ EXAMPLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "slope": "0.90 W/A",
     },
     "thermocouple": {},
-    "spectrometer": {},
+    "spectrometer": {"integration_time": "20 ms", "averages": 20},
     "powermeter": {"position": "pickoff", "wavelength": "808 nm", "to_sample_plane": "25.0"},
 }
 """What the example bench states beyond each driver's defaults."""

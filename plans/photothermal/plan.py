@@ -194,10 +194,10 @@ class _Phases:
 def _one_cycle(phases: _Phases, power_w: float, *, laser_line: bool) -> Plan:
     bench = phases.bench
     yield from bps.mv(bench.laser, power_w)
-    if laser_line:
-        bench.state.phase = "heating"
-        yield from _spectrum(bench, "laser_line")
     yield from phases.run("heating", power_w)
+    if laser_line:
+        # of the warm laser: its line moves with the temperature of the diode
+        yield from _spectrum(bench, "laser_line")
     yield from bps.mv(bench.laser, 0.0)
     yield from phases.run("cooling", 0.0)
 

@@ -28,7 +28,10 @@ LINK_FAULTS: Mapping[str, str] = {
     "silent": "hears nothing and answers nothing, as if hung with its port still open",
     "port_vanishes": "all connections are closed and new ones refused, as if the cable were pulled",
 }
-"""What can go wrong with any link. `port_vanishes` is carried out by the server, the others by `spoil`."""
+"""What can go wrong with any link. What is in `GONE` is carried out by the server, the others by `spoil`."""
+
+GONE = frozenset({"port_vanishes", "power_off"})
+"""Faults during which the instrument's ports are closed."""
 
 _NOISE = b"~#?{}|^\x7f\x01@"
 

@@ -35,6 +35,8 @@ from sims.instruments.scpi_values import ScpiError, Setting, exponent, read_inte
 SCPI_FAULTS: Mapping[str, str] = {
     **LINK_FAULTS,
     "stale_reply": "a reply is never fetched: the next message destroys it and leaves -410 Query INTERRUPTED",
+    "spurious_line": "a line that nobody asked for comes before every reply",
+    "power_off": "no mains: off and unreachable; when power returns, all settings are forgotten",
     "error_queue_overflow": "the error queue is flooded until it overflows (-350); later errors are lost",
 }
 
@@ -141,7 +143,11 @@ class ScpiInstrument(InstrumentSimulator):
         return self.event_status | self.errors.summary
 
     def fault_changed(self, name: str, on: bool) -> None:
-        """Flood the error queue where that is asked for."""
+        """Flood the error queue, or lose all state, where that is asked for."""
+        if name == "power_off":
+            self.clear_status()
+            self.reset()
+            self.event_status = 128
         if name == "error_queue_overflow" and on:
             for _ in range(self.error_depth + 1):
                 self.errors.push(ScpiError(-100))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from sims.instruments.scpi import ScpiInstrument
 
 _INPUT_LIMIT = 65536
+_UNASKED = b"*RS\n"  # what some instruments say of their own accord after a restart
 
 
 class ScpiSession(Session):
@@ -116,4 +117,6 @@ class ScpiSession(Session):
         if "stale_reply" in instrument.active:
             self._unread = True
             return []
+        if "spurious_line" in instrument.active:
+            data = _UNASKED + data
         return instrument.spoil(Reply(data, after))

@@ -42,6 +42,7 @@ ITC_FAULTS: Mapping[str, str] = {
 }
 
 _NOT_WHILE_ON = {"mode", "filter", "polarity", "shape"}
+_NO_EMISSION = {"interlock_open", "key_off", "over_temperature", "temperature_sensor_open", "power_off"}
 _OPEN_SENSOR = 9.9e37
 
 
@@ -169,7 +170,7 @@ class ITC4001Simulator(ScpiInstrument):
 
     def _forbidden(self) -> bool:
         """Whether something that cannot be talked over keeps the laser off."""
-        if self.active & {"interlock_open", "key_off", "over_temperature", "temperature_sensor_open"}:
+        if self.active & _NO_EMISSION:
             return True
         return "ld_enable_low" in self.active and self.values["enable"] == "PROT"
 
@@ -247,7 +248,7 @@ class ITC4001Simulator(ScpiInstrument):
 
     def reset(self) -> None:
         """Carry out `*RST`: outputs off, settings at their defaults; the error queue stays."""
-        stuck = "emission_stuck" in self.active and self._laser.flowing_a > 0.0
+        stuck = "emission_stuck" in self.active and self._laser.flowing_a > 0.0 and not self._forbidden()
         super().reset()
         flowing = self._laser.flowing_a
         self._laser.reset()

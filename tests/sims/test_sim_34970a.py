@@ -1,4 +1,4 @@
-"""The simulated 34970A: transcripts of the manual, scanning in lab time, traps, errors; in a world that stands still."""
+"""The simulated 34970A: transcripts of the manual, scanning in lab time, traps, errors; in a still world."""
 
 import re
 from typing import Any

@@ -130,6 +130,22 @@ def test_faults_are_listed_switched_and_shown() -> None:
     assert ask(session, {"op": "faults"})["active"] == []
 
 
+def test_faults_by_the_clock() -> None:
+    desk = Desk()
+    session = desk.session()
+    switch = {"op": "fault", "instrument": "powermeter", "fault": "silent"}
+    assert ask(session, {**switch, "on": False, "at_s": 2.7})["at_s"] == 2.7
+    assert ask(session, {**switch, "at_s": 1.3})["ok"]
+    seen = []
+    for _ in range(8):
+        ask(session, {"op": "advance", "seconds": 0.5})
+        seen.append((desk.world.time_s, "silent" in desk.meter.active))
+    assert [on for _, on in seen] == [False, False, True, True, True, False, False, False]
+    assert desk.switched == ["powermeter"] * 2
+    for wrong, words in ((1.0, "past"), (True, "lab time"), ("soon", "lab time")):
+        assert words in ask(session, {**switch, "at_s": wrong})["error"]
+
+
 def test_instruments_are_told_with_their_places() -> None:
     answer = ask(Desk().session(), {"op": "instruments"})
     assert answer["instruments"] == {"powermeter": {"tcp": "127.0.0.1:1"}}

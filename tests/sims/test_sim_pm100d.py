@@ -37,7 +37,9 @@ def test_identity_head_and_golden_vector_9() -> None:
     assert rig.ask("SYST:ERR?", "SYST:ERR?") == '-113,"Undefined header"\n+0,"No error"'
 
 
-@pytest.mark.parametrize(("position", "head"), [("pickoff", "S121C"), ("sample_plane", "S425C"), ("behind_cuvette", "S425C")])
+@pytest.mark.parametrize(
+    ("position", "head"), [("pickoff", "S121C"), ("sample_plane", "S425C"), ("behind_cuvette", "S425C")]
+)
 def test_head_suits_its_place(position: str, head: str) -> None:
     assert Rig(position=position).ask("SYST:SENS:IDN?") == HEADS[head].identity
 

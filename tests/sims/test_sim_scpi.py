@@ -277,6 +277,12 @@ def test_link_faults() -> None:
     assert session.feed(b"SOUR:LEV?\n")[0].data == b"5.00000000E-01\n"
 
 
+def test_unasked_line_comes_first() -> None:
+    toy = Toy()
+    toy.set_fault("spurious_line", True)
+    assert ask(toy, "*OPC?", "SOUR:LEV 1") == "*RS\n1\n"
+
+
 def test_stale_reply_is_410_and_flood_is_350() -> None:
     toy = Toy()
     toy.set_fault("stale_reply", True)

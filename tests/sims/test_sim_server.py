@@ -230,6 +230,33 @@ def test_port_vanishes_and_comes_back_on_the_same_port(bench: Bench) -> None:
     assert bench.read(again, 4) == b"back"
 
 
+def test_port_that_was_taken_meanwhile_stays_away(bench: Bench) -> None:
+    control = bench.client("control")
+    fault = {"op": "fault", "instrument": "toy", "fault": "port_vanishes", "on": True}
+    assert bench.ask(control, fault)["ok"]
+    with socket.create_server(bench.address("toy")):
+        assert "taken by another program" in bench.ask(control, {**fault, "on": False})["error"]
+        assert bench.ask(control, {"op": "faults"})["active"] == [{"instrument": "toy", "fault": "port_vanishes"}]
+    assert bench.ask(control, {**fault, "on": False})["ok"]
+
+
+def test_power_cut_ends_emission_and_closes_the_port(bench: Bench) -> None:
+    laser, control = bench.client("laser"), bench.client("control")
+    laser.sendall(b"SOUR:CURR:LIM 0.9;:SOUR:CURR 0.5;:OUTP ON;*OPC?\n")
+    assert bench.read(laser, 2) == b"1\n"
+    assert bench.ask(control, {"op": "advance", "seconds": 2.0})["ok"]
+    assert bench.world.current_a == 0.5
+    bench.laser.set_fault("emission_stuck", True)
+    fault = {"op": "fault", "instrument": "laser", "fault": "power_off", "on": True}
+    assert bench.ask(control, fault)["ok"]
+    assert bench.world.current_a == 0.0
+    assert bench.read(laser, 1) == b""
+    assert bench.ask(control, {**fault, "on": False})["ok"]
+    again = bench.client("laser")
+    again.sendall(b"OUTP?;:SOUR:CURR:LIM?;*ESR?\n")
+    assert bench.read(again, 20) == b"0;1.00000000E+00;128\n"
+
+
 def test_device_clear_drops_late_replies(bench: Bench) -> None:
     client, control = bench.client("toy"), bench.client("control")
     client.sendall(b"late")

@@ -78,21 +78,17 @@ def test_signals_end_it_quietly(number: signal.Signals) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_without_a_pipe_it_serves_until_a_signal() -> None:
-    with serving(stdin=subprocess.DEVNULL, instruments=QUICK, json_ready=True, speed=10.0) as (process, line):
+    options: dict[str, Any] = {"instruments": QUICK, "json_ready": True, "speed": 10.0}
+    with serving(stdin=subprocess.DEVNULL, meter_position="sample_plane", **options) as (process, line):
         (answer,) = ask(json.loads(line)["control"], {"op": "time"})
+        host, port = json.loads(line)["instruments"]["powermeter"]["tcp"].split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as link:
+            link.sendall(b"SYST:SENS:IDN?\n")
+            assert link.recv(100).startswith(b'"S425C"')  # the head that stands a whole beam
         assert answer["speed"] == 10.0
         assert process.poll() is None
         process.terminate()
         assert ended(process) == (0, "", "")
-
-
-def test_meter_position_reaches_the_world_and_its_head() -> None:
-    with serving(instruments=QUICK, json_ready=True, meter_position="sample_plane") as (process, line):
-        host, port = json.loads(line)["instruments"]["powermeter"]["tcp"].split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as link:
-            link.sendall(b"SYST:SENS:IDN?\n")
-            assert link.recv(100).startswith(b'"S425C"')
-        assert ended(process)[0] == 0
 
 
 def test_same_seed_same_readings() -> None:
@@ -112,7 +108,11 @@ def test_same_seed_same_readings() -> None:
             for _ in range(5):
                 # a connection of its own each time: the clock is free again when it closes
                 ask(ready["control"], {"op": "advance", "seconds": 1.0})
-                for role, query in (("laser", b"MEAS:CURR?;TEMP?"), ("thermocouple", b"READ?"), ("powermeter", b"MEAS?")):
+                for role, query in (
+                    ("laser", b"MEAS:CURR?;TEMP?"),
+                    ("thermocouple", b"READ?"),
+                    ("powermeter", b"MEAS?"),
+                ):
                     links[role].sendall(query + b"\n")
                     found.append(links[role].recv(1000))
             for link in links.values():
@@ -122,7 +122,7 @@ def test_same_seed_same_readings() -> None:
 
     first = readings(7)
     assert readings(7) == first
-    assert readings(8) != first
+    assert len(set(first)) == len(first)
 
 
 @pytest.mark.parametrize(
