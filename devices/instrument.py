@@ -1,6 +1,8 @@
 """What the SCPI drivers share: settings, connecting with an identity check, health, and units in the settings."""
 
+import logging
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -20,6 +22,11 @@ from nanolab.quantities import Quantity, quantity_reader
 def quantity(unit: str, low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> BeforeValidator:
     """Return the checker of a quantity in `unit` within limits (the lower one excluded where `above`)."""
     return BeforeValidator(quantity_reader(unit, low=low, high=high, exclusive_low=above))
+
+
+_log = logging.getLogger(__name__)
+
+_IDENTITY = re.compile(r"[\w ,./()&+:-]+", re.ASCII)
 
 
 class ScpiSettings(BaseModel):
@@ -109,6 +116,13 @@ class ScpiInstrument(Device):
         """Return (what, look, remedy): `look` returns a detail or raises NanolabError. In the worker."""
         return ()
 
+    def _give_back(self, restore: Callable[[], None]) -> None:
+        """Write saved settings back. A failure is told and ends nothing: the readings are complete by then."""
+        try:
+            self._link.call(restore)
+        except DeviceError as error:
+            _log.warning("%s: its settings could not be given back: %s", self.name, error)
+
     def _update(self, values: Mapping[str, Any]) -> None:
         """Give signals their new values, all stamped with lab time now."""
         now = self.context.lab_time()
@@ -139,7 +153,7 @@ class ScpiInstrument(Device):
     def _read_identity(self) -> dict[str, str]:
         reply = self._scpi.ask_alone("*IDN?")
         parts = [part.strip() for part in reply.split(",")]
-        if len(parts) < 4:
+        if len(parts) < 4 or not _IDENTITY.fullmatch(reply):
             raise self._scpi.garbled("*IDN?", reply, "maker, model, serial and firmware are wanted")
         found = dict(zip(("maker", "model", "serial", "firmware"), [*parts[:3], ",".join(parts[3:])], strict=True))
         if found["model"].upper() not in self.models:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 
 from devices.itc4000_settings import ITC4001Settings
 from devices.itc4000_words import LASER_ON, PREVENTS_EMISSION, TEC_ON, Look, remedy, words
-from devices.link import GaveWayError
-from devices.scpi import Scpi
+from devices.scpi import ReportedError, Scpi
 from nanolab.errors import DeviceError, RefusedError
 
 LOOK_EVERY_S = 0.05
@@ -121,10 +120,8 @@ class ITC4000Wire:
                 self.scpi.link.rest(LOOK_EVERY_S)
                 give_way()
                 output, operation = self.scpi.ask("OUTP1?", "STAT:OPER:COND?")
-        except GaveWayError:
-            raise
-        except DeviceError:
-            # an error in the queue often means an interlock that has just opened: say that
+        except ReportedError:
+            # often it means an interlock that has just opened: say that
             self.refuse_protected(self.look())
             raise
         self.refuse_protected(self.look())

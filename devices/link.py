@@ -182,7 +182,9 @@ class Link:
         except TimeoutError as error:
             raise DeviceError(self.name, f"the link was busy for {timeout_s:g} s") from error
 
-    def exchange(self, message: str, *, deadline_s: float | None = None, quiet_s: float = 0.0) -> str:
+    def exchange(
+        self, message: str, *, deadline_s: float | None = None, quiet_s: float = 0.0, audited: bool = True
+    ) -> str:
         """Send one line and return the one line that answers it, without terminators.
 
         Parameters
@@ -193,6 +195,8 @@ class Link:
             Wall seconds for this exchange in place of the link's own.
         quiet_s : float
             After silence, leave the instrument alone for so many seconds (some crash when spoken to).
+        audited : bool
+            False where an audit that is due may wait for the next exchange.
 
         Raises
         ------
@@ -202,10 +206,12 @@ class Link:
             The connection is refused, lost or hangs; the reply is no ASCII line.
         """
         if not self._in_worker():
-            return str(self.call(lambda: self.exchange(message, deadline_s=deadline_s, quiet_s=quiet_s)))
+            return str(
+                self.call(lambda: self.exchange(message, deadline_s=deadline_s, quiet_s=quiet_s, audited=audited))
+            )
         limit = time.monotonic() + (self.deadline_s if deadline_s is None else deadline_s)
         with self._within(limit) as (worker, inner_limit):
-            self._make_ready(worker, inner_limit)
+            self._make_ready(worker, inner_limit, audited)
             return self._speak(worker, message, inner_limit, quiet_s)
 
     def blurt(self, message: str) -> bool:
@@ -273,7 +279,7 @@ class Link:
             self._reopen(worker, limit)
             self._audit_due = False
 
-    def _make_ready(self, worker: _Worker, limit: float) -> None:
+    def _make_ready(self, worker: _Worker, limit: float, audited: bool) -> None:
         job = worker.job
         if job.gives_way and self._urgent:
             raise GaveWayError(self.name, "gave way to a command to go off")
@@ -290,7 +296,7 @@ class Link:
             self._reopen(worker, limit)
         worker.trusted = True
         # what goes off does not wait for an audit; the next exchange does
-        if self._audit_due and not job.urgent:
+        if self._audit_due and audited and not job.urgent:
             self._audit_due = False
             try:
                 self.audit()
@@ -304,9 +310,8 @@ class Link:
         try:
             worker.transport.open(max(0.0, limit - time.monotonic()))
         except ConnectionError as error:
-            raise DeviceError(
-                self.name, f"cannot be reached: {error}", remedy="Check the cable, the power and the address."
-            ) from error
+            remedy = "Check the cable, the power and the address."
+            raise DeviceError(self.name, f"cannot be reached: {error}", remedy=remedy) from error
         worker.opened = worker.trusted = True
         self._audit_due = True
 
@@ -319,23 +324,17 @@ class Link:
             self._quiet_until = time.monotonic() + quiet_s
             words = "answered only half a line" if error.partial else "is silent"
             received = _shown(error.partial) if error.partial else None
-            raise SilentError(
-                self.name,
-                f"{words} within its deadline",
-                sent=message,
-                received=received,
-                remedy="Check it and its cable.",
-            ) from error
+            silence = f"{words} within its deadline"
+            remedy = "Check it and its cable."
+            raise SilentError(self.name, silence, sent=message, received=received, remedy=remedy) from error
         except ConnectionError as error:
             worker.transport.close()
             worker.opened = False
             raise DeviceError(self.name, f"lost the connection: {error}", sent=message) from error
-        try:
-            text = raw.decode("ascii")
-        except UnicodeDecodeError as error:
-            raise DeviceError(
-                self.name, "sent a garbled reply", sent=message, received=_shown(raw), remedy="Check the cable."
-            ) from error
+        text = raw.decode("ascii", "replace")
+        if not (text.isascii() and text.isprintable()):
+            garbled = "sent a garbled reply"
+            raise DeviceError(self.name, garbled, sent=message, received=_shown(raw), remedy="Check the cable.")
         worker.trusted = True
         return text
 

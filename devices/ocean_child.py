@@ -82,8 +82,8 @@ class SpectrometerChild:
         """
         try:
             stdin = self._process.stdin
-            if stdin is None:
-                raise ChildError("the child process has no input", gone=True)
+            if stdin is None or stdin.closed:
+                raise ChildError("the process that talks to the spectrometer was closed", gone=True)
             write_frame(stdin, {"op": op, "deadline_s": deadline_s, "with": arguments})
         except OSError:
             raise self._ended() from None

@@ -27,6 +27,10 @@ _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCI
 _ERROR = re.compile(r'\s*([+-]?\d+)\s*,\s*"(.*)"\s*', re.ASCII)
 
 
+class ReportedError(DeviceError):
+    """The instrument's own error queue holds something."""
+
+
 def join(units: Sequence[str]) -> str:
     """Join commands and queries to one message, each from the root of the tree."""
     return ";".join(unit if index == 0 or unit.startswith("*") else f":{unit}" for index, unit in enumerate(units))
@@ -88,7 +92,11 @@ class Scpi:
                 received=error.received,
                 remedy="Check it and its cable.",
             ) from error
-        fields = self.fields(reply, sum(map(is_query, units)) + 1, message)
+        count = sum(map(is_query, units)) + 1
+        if count > 1 and (refused := _ERROR.fullmatch(reply)) and int(refused[1]) != 0:
+            # an instrument that cannot answer leaves the answers out and says why
+            self._raise_reported(reply, message)
+        fields = self.fields(reply, count, message)
         entry = fields.pop()
         if not entry.startswith(("+0,", "0,")):
             self._raise_reported(entry, message)
@@ -164,12 +172,12 @@ class Scpi:
     def _raise_reported(self, entry: str, message: str) -> None:
         entries = self.errors(entry)
         if entries:
-            raise DeviceError(self.name, f"reports an error: {'; '.join(entries)}", sent=message)
+            raise ReportedError(self.name, f"reports an error: {'; '.join(entries)}", sent=message)
 
     def _post_mortem(self, seconds: float) -> str:
         """Return what the error queue says after silence, in words."""
         try:
-            reply = self.link.exchange("SYST:ERR?", deadline_s=max(0.05, seconds))
+            reply = self.link.exchange("SYST:ERR?", deadline_s=max(0.05, seconds), audited=False)
         except DeviceError:
             return " and does not answer SYST:ERR? either"
         match = _ERROR.fullmatch(reply)

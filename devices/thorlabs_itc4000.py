@@ -160,7 +160,7 @@ class _ITC4000(ScpiInstrument):
         report = self._off_now()
         if not report.confirmed:
             raise OffNotConfirmedError(f"{self.name}: {report.detail}. {report.by_hand}")
-        self._link.call(self._restore)
+        self._give_back(self._restore)
         return unstaged
 
     def disconnect(self) -> None:

@@ -80,8 +80,7 @@ class ThorlabsPM100D(ScpiInstrument):
     def unstage(self) -> list[Any]:
         """Give the meter back its wavelength and averaging."""
         unstaged: list[Any] = super().unstage()
-        if self._link.is_open:
-            self._link.call(self._restore)
+        self._give_back(self._restore)
         return unstaged
 
     def zero(self) -> Status:

@@ -134,6 +134,7 @@ class Assay(Protocol):
     summary: str
     emits: bool
     roles: Sequence[str]
+    plan: Callable[..., Plan]
 
     def parameters(self) -> Sequence[Parameter]:
         """List the parameters that `--set` takes."""

@@ -64,6 +64,7 @@ class MonitorAssay:
     name = "monitor"
     summary = "Temperatures, and spectra where asked for, until stopped; the laser stays off."
     emits = False
+    plan = staticmethod(monitor)
     roles: Sequence[str] = ("thermocouple",)
 
     def parameters(self) -> Sequence[Parameter]:

@@ -51,6 +51,7 @@ class SpectrumAssay:
     name = "spectrum"
     summary = "Dark and light spectra of what is in the beam path; the laser stays off."
     emits = False
+    plan = staticmethod(spectrum)
     roles: Sequence[str] = ("spectrometer",)
 
     def parameters(self) -> Sequence[Parameter]:

@@ -102,7 +102,7 @@ class Connection:
                 self._send_now(reply.data)
             else:
                 due = time.monotonic() + reply.after_wall_s if reply.after_wall_s > 0.0 else 0.0
-                self._put(max(due, self._queue[-1][0]) if self._queue else due, reply.data, reply.close)
+                self._put(due, reply.data, reply.close)
         if self._queue:
             self.flush()
 

@@ -78,7 +78,7 @@ def _gather(
     run, blank_run = runs["sample"], runs.get("blank")
     power, source = incident_power(run, blank_run)
     conditions = replace(believed, power=power)
-    cautions = invalid_power_readings(run)
+    cautions = [*invalid_power_readings(run), *assumed_uncertainties(sample)]
     absorbance = _spectra_of(runs, conditions, spectrum_file, cautions)
     if absorbance is not None:
         stated = believed.absorbance
@@ -99,6 +99,14 @@ def _gather(
         blank_power, _ = incident_power(blank_run, blank_run)
         blank = Blank(curve=curve_of(blank_run), power=blank_power, mismatch=_mismatch(run, blank_run))
     return _Gathered(conditions, blank, absorbance, source, cautions)
+
+
+def assumed_uncertainties(sample: "SampleConfig") -> list[Caution]:
+    """Say which values of the sample file were stated without an uncertainty, where any was."""
+    if not sample.assumed:
+        return []
+    text = "stated without an uncertainty in the sample file, the default is assumed: " + ", ".join(sample.assumed)
+    return [Caution("uncertainty_assumed", text)]
 
 
 def invalid_power_readings(run: "Run") -> list[Caution]:

@@ -7,7 +7,7 @@ error queue holds 10; over-range reads as `over_range_text`; a wavelength outsid
 to it (as the maker's firmware does); without a head a measurement answers nothing and leaves -241.
 
 Chosen by where the head stands unless told otherwise: an S121C (500 mW) at a pickoff, an S425C thermopile
-(10 W) in the beam.
+(10 W) in the beam. The file is longer than others: it is the command table of one instrument, kept together.
 """
 
 import math

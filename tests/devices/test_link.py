@@ -393,7 +393,8 @@ def test_status_keeps_the_protocol() -> None:
 
 def test_each_callback_is_called_once_however_many_threads_race() -> None:
     for _round in range(200):
-        status, calls = Status(), []
+        status = Status()
+        calls: list[int] = []
         barrier = threading.Barrier(2)
 
         def add(status: Status = status, calls: list[int] = calls, barrier: threading.Barrier = barrier) -> None:

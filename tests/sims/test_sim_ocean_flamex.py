@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanolab.simulation import SimulationHandle, start_server
@@ -166,6 +166,7 @@ def test_wrong_frames_are_answered_with_what_is_wrong(client: Client) -> None:
     assert len(client.session.feed(b"noise\xc1" + frame)) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 63), max_size=12), st.binary(max_size=20).filter(lambda noise: b"\xc1" not in noise))
 def test_any_chunking_gives_the_same_replies(cuts: list[int], noise: bytes) -> None:
     def fresh() -> Session:

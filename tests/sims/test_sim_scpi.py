@@ -100,6 +100,7 @@ def test_after_a_command_error_the_rest_of_the_message_is_dropped() -> None:
     toy = Toy()
     assert ask(toy, "SOUR:LEV 1;:NONS 3;:SOUR:LEV 2") == ""
     assert ask(toy, "SOUR:LEV?") == "1.00000000E+00\n"
+    assert ask(toy, "SOUR:LEV five;:SOUR:LEV 2") == ""  # a wrong type is a command error too
     assert ask(toy, "FAIL?;:SOUR:LEV?") == "1.00000000E+00\n"  # an execution error stops nothing
 
 

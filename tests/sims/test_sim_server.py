@@ -262,7 +262,8 @@ def test_device_clear_drops_late_replies(bench: Bench) -> None:
     client.sendall(b"late")
     bench.until(lambda: bench.toy.heard == b"late")
     assert bench.ask(control, {"op": "clear", "instrument": "toy"})["ok"]
-    time.sleep(0.03)  # until the reply would have come
+    due = time.monotonic() + 0.03
+    bench.until(lambda: time.monotonic() > due)  # until the reply would have come
     client.sendall(b"new")
     assert bench.read(client, 3) == b"new"
 
