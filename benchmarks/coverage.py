@@ -313,7 +313,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign and print its tables; `--json` prints every world too."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]  # has a docstring
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worlds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1, help="first world")
     parser.add_argument("--divide-by", type=float, default=1.0, help="know every input this much better")

@@ -93,7 +93,7 @@ def run_world(seed: int, divide_by: float = 1.0) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worlds and print a line each and the summary; exit code 1 where less than 17 of 20 are covered."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]  # has a docstring
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="first world")
     parser.add_argument("--divide-by", type=float, default=1.0, help="know every input this much better")

@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -23,7 +23,7 @@ class Journal:
         self.names.append(name)
 
 
-def small_plan(inner: Any = None) -> Iterator[Msg]:
+def small_plan(inner: Any = None) -> Generator[Msg, Any, Any]:
     yield from bps.open_run()
     if inner is not None:
         yield from inner()
@@ -107,7 +107,7 @@ def test_a_signal_turns_the_laser_off_first_and_closes_the_run(number: int, virt
 
     engine = Engine(WallClock(), journal, lambda: order.append("off"))
 
-    def inner() -> Iterator[Msg]:
+    def inner() -> Generator[Msg, Any, Any]:
         yield from bps.checkpoint()
         os.kill(os.getpid(), number)
         yield from bps.sleep(30.0)

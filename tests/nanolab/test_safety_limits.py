@@ -33,7 +33,7 @@ def test_temperature_at_the_limit_is_kept_and_above_it_trips() -> None:
 def test_an_unknown_temperature_trips_only_while_emitting(bad: float) -> None:
     judge = LimitJudge(LIMITS)
     judge(reading(0.0, bad))
-    with pytest.raises(LimitTripError, match="invalid_temperature.*open thermocouple"):
+    with pytest.raises(LimitTripError, match=r"invalid_temperature.*open thermocouple"):
         judge(reading(1.0, bad, power_w=0.1, reason="open thermocouple"))
 
 

@@ -1,7 +1,7 @@
 """The stubs: rules of stability on known series, pacing on lab time, a guard that always turns the laser off."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -73,13 +73,14 @@ def virtual_clock() -> VirtualClock:
     return VirtualClock(0.0, advance)
 
 
-def run(clock: VirtualClock, plan: Iterator[Msg]) -> BaseException | None:
-    return Engine(clock, lambda _n, _d: None, lambda: None).run(plan).error  # type: ignore[arg-type]  # a generator
+def run(clock: VirtualClock, plan: Generator[Msg, Any, Any]) -> BaseException | None:
+    return Engine(clock, lambda _n, _d: None, lambda: None).run(plan).error
 
 
-def in_a_run(inner: Iterator[Msg], found: list[Any]) -> Iterator[Msg]:
+def in_a_run(inner: Generator[Msg, Any, Any], found: list[Any]) -> Generator[Msg, Any, Any]:
     yield from bps.open_run()
-    found.append((yield from inner))
+    reason = yield from inner
+    found.append(reason)
     yield from bps.close_run()
 
 
@@ -139,7 +140,7 @@ def test_trend_leaves_invalid_readings_out_and_forgets_old_ones() -> None:
 def test_the_guard_turns_the_laser_off_however_the_plan_ends(fails: bool) -> None:
     laser = Laser()
 
-    def plan() -> Iterator[Msg]:
+    def plan() -> Generator[Msg, Any, Any]:
         yield from bps.abs_set(laser, 0.5)
         if fails:
             raise RuntimeError("the plan broke")
@@ -147,8 +148,8 @@ def test_the_guard_turns_the_laser_off_however_the_plan_ends(fails: bool) -> Non
     engine = RunEngine({}, context_managers=[])
     if fails:
         with pytest.raises(RuntimeError, match="the plan broke"):
-            engine(laser_guard(plan(), laser))  # type: ignore[arg-type]  # a generator of messages
+            engine(laser_guard(plan(), laser))
     else:
-        engine(laser_guard(plan(), laser))  # type: ignore[arg-type]  # a generator of messages
+        engine(laser_guard(plan(), laser))
     assert laser.log[0] == 0.5
     assert laser.log[-1] == 0.0
