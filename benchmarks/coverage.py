@@ -158,7 +158,13 @@ def measure(case: Case, contents: str) -> HeatingCurve:
 def curve_of(run: RunArrays, meter_share: float, name: str) -> HeatingCurve:
     """Make a curve of a run's readings; the meter sees `meter_share` of the power at the sample."""
     return HeatingCurve(
-        run.time_s, run.sample_c, run.laser_on, np.isfinite(run.sample_c), run.ambient_c, run.meter_w / meter_share, name
+        run.time_s,
+        run.sample_c,
+        run.laser_on,
+        np.isfinite(run.sample_c),
+        run.ambient_c,
+        run.meter_w / meter_share,
+        name,
     )
 
 
@@ -243,7 +249,9 @@ def _outcome(case: Case, kind: str, result: PhotothermalResult, judged: Any, sec
 def _five_away(case: Case, conditions: Conditions, beliefs: Beliefs) -> tuple[Conditions, Beliefs, Case]:
     """Believe an efficiency that lies five combined standard uncertainties from the truth."""
     truth = case.config.photothermal.efficiency
-    relative = float(np.sqrt(sum(DECLARED[n] ** 2 for n in ("power", "heat_capacity", "thermometer_gain", "absorbance"))))
+    relative = float(
+        np.sqrt(sum(DECLARED[n] ** 2 for n in ("power", "heat_capacity", "thermometer_gain", "absorbance")))
+    )
     sign = -1.0 if truth > 0.5 else 1.0
     # the belief's own uncertainty grows with it: solve for the value that lies five away
     value = truth
@@ -350,7 +358,9 @@ def _print_tables(tables: Mapping[str, Mapping[str, Any]], broken: Sequence[Outc
         mine = [o for o in broken if o.kind == kind]
         fired = sum(code in o.cautions for o in mine)
         others = Counter(c for o in mine for c in o.cautions if c != code)
-        print(f"{kind:28} {code} in {fired} of {len(mine)}; also {dict(others)}; covered {sum(o.covered for o in mine)}")
+        print(
+            f"{kind:28} {code} in {fired} of {len(mine)}; also {dict(others)}; covered {sum(o.covered for o in mine)}"
+        )
 
 
 if __name__ == "__main__":

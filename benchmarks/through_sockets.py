@@ -70,7 +70,18 @@ def run_world(seed: int, divide_by: float = 1.0) -> dict[str, Any]:
         write_files(case, folder, divide_by)
         settings = {"power_w": case.power_w, "baseline_s": case.baseline_s, "heat_s": case.heat_s, "cool_s": case.cool_s,
                     "cycles": case.cycles}  # fmt: skip
-        words = [sys.executable, "-m", "nanolab", "run", "photothermal", "--json", "--world", "world.toml", "--seed", str(seed)]
+        words = [
+            sys.executable,
+            "-m",
+            "nanolab",
+            "run",
+            "photothermal",
+            "--json",
+            "--world",
+            "world.toml",
+            "--seed",
+            str(seed),
+        ]
         words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         done = subprocess.run(
             words, cwd=folder, capture_output=True, text=True, timeout=TIME_OUT_S, stdin=subprocess.DEVNULL, check=False

@@ -147,7 +147,6 @@ def quantity_reader(
     unit: str, *, low: float = -math.inf, high: float = math.inf, exclusive_low: bool = False
 ) -> Callable[[object], Quantity]:
     """Return a checker that reads one quantity in `unit` and holds it to its limits (for pydantic fields)."""
-
     shown = _shown(unit)
 
     def read(text: object) -> Quantity:

@@ -95,9 +95,7 @@ class MonitorAssay:
 
         yield RunStep("sample", make, forecast.minutes * 60.0)
 
-    def analyze(
-        self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool
-    ) -> Report | None:
+    def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
         """Leave the readings as they are."""
         return None
 

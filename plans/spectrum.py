@@ -75,9 +75,7 @@ class SpectrumAssay:
 
         yield RunStep("sample", make, forecast.minutes * 60.0)
 
-    def analyze(
-        self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool
-    ) -> Report | None:
+    def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
         """Leave the spectra as they are."""
         return None
 

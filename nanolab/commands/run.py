@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def command(
     plan: Annotated[str, typer.Argument(help="Name of the plan (see `nanolab plans`).")],
-    bench: Annotated[Path | None, typer.Option(help="Bench file; default bench.toml, else the simulated bench.")] = None,
+    bench: Annotated[
+        Path | None, typer.Option(help="Bench file; default bench.toml, else the simulated bench.")
+    ] = None,
     sample: Annotated[Path | None, typer.Option(help="Sample file; default sample.toml, else an example.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder for run folders; default from the bench file.")] = None,
     settings: Annotated[
@@ -30,7 +32,9 @@ def command(
     world: Annotated[Path | None, typer.Option(help="World file of the simulated bench.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulated bench.")] = None,
     speed: Annotated[str | None, typer.Option(help="Simulated bench: a factor of real time, or 'max'.")] = None,
-    sim: Annotated[str | None, typer.Option(help="Control port HOST:PORT of a simulated bench that is serving.")] = None,
+    sim: Annotated[
+        str | None, typer.Option(help="Control port HOST:PORT of a simulated bench that is serving.")
+    ] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option("--fault", help="Rehearse: ROLE.FAULT@SECONDS of lab time after the start; may be repeated."),
@@ -135,7 +139,9 @@ def _script(faults: "Sequence[ScriptedFault]", bench: "Bench") -> None:
         raise UsageError("--fault belongs to a simulated bench, and no device of this one is simulated")
     start = bench.clock.now()
     for fault in faults:
-        bench.simulation.simulation.fault(fault.role, fault.fault, at_s=start + fault.after_s if fault.after_s else None)
+        bench.simulation.simulation.fault(
+            fault.role, fault.fault, at_s=start + fault.after_s if fault.after_s else None
+        )
 
 
 def _finish(
@@ -221,7 +227,9 @@ def _print_dry_run(assay: "Assay", setup: "Setup", forecast: "Forecast", as_json
         return
     lines = [f"plan {assay.name}: nothing is opened, no laser is touched"]
     lines += [f"  {number}. {step}" for number, step in enumerate(forecast.steps, 1)]
-    lines.append(f"about {forecast.minutes:.0f} minutes, {forecast.joules:.0f} J in {forecast.seconds_on:.0f} s of laser")
+    lines.append(
+        f"about {forecast.minutes:.0f} minutes, {forecast.joules:.0f} J in {forecast.seconds_on:.0f} s of laser"
+    )
     if forecast.peak_temperature_c is not None:
         lines.append(f"predicted peak temperature {forecast.peak_temperature_c:.1f} °C; every limit is kept")
     sys.stdout.write("\n".join(lines) + "\n")

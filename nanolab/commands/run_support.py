@@ -39,7 +39,9 @@ def prepare(
     values = parse_settings(assay, settings)
     bench_config = with_simulation(find_bench(bench), world=world, seed=seed, speed=speed)
     if sim is None and not bench_config.simulated_roles and (world or seed is not None or speed):
-        raise UsageError("--world, --seed and --speed belong to a simulated bench, and no device of this one is simulated")
+        raise UsageError(
+            "--world, --seed and --speed belong to a simulated bench, and no device of this one is simulated"
+        )
     missing = [role for role in assay.roles if role not in bench_config.devices]
     if missing:
         raise RefusedError(f"the plan '{assay.name}' needs {', '.join(missing)}, and the bench has none")
@@ -148,5 +150,3 @@ def print_ladder(rows: Sequence[Mapping[str, Any]]) -> None:
                 interval = f"{low:.3f} … {high:.3f}"
         table.add_row(str(row["convention"]), value, interval, str(row["difference"]))
     Console(file=sys.stdout, highlight=False).print(table)
-
-

@@ -81,7 +81,10 @@ class ProgressLine:
         return True
 
     def _words(self, phase: str, elapsed: float, data: Mapping[str, Any]) -> str:
-        parts = [f"{self._prefix}{self._role:<9} {phase:<10} {elapsed:6.0f} s", f"{data['thermocouple_sample']:6.2f} °C"]
+        parts = [
+            f"{self._prefix}{self._role:<9} {phase:<10} {elapsed:6.0f} s",
+            f"{data['thermocouple_sample']:6.2f} °C",
+        ]
         if "laser_power" in data:
             emitting = "on " if data.get("laser_emitting") else "off"
             parts.append(f"laser {emitting} {data['laser_power']:.3f} W")

@@ -112,9 +112,7 @@ class TwoModes:
             return rise
         for _ in range(5):
             withdrawn = (self.curvature / self.gain) * cell_means(rise**2)
-            cooled = sum(
-                g * mode_response(withdrawn, step_s, p) for g, p in zip(self.gains, self.rates, strict=True)
-            )
+            cooled = sum(g * mode_response(withdrawn, step_s, p) for g, p in zip(self.gains, self.rates, strict=True))
             rise = np.asarray(linear - cooled)
         return rise
 

@@ -94,4 +94,6 @@ class LimitJudge:
 
     def _stop(self, trip: Trip) -> None:
         self.trip = trip
-        raise LimitTripError(f"stopped by limit {trip.rule}: {trip.text}; the laser is turned off and the data are kept")
+        raise LimitTripError(
+            f"stopped by limit {trip.rule}: {trip.text}; the laser is turned off and the data are kept"
+        )

@@ -69,7 +69,9 @@ class PhotothermalAssay:
     """`nanolab run photothermal`."""
 
     name = "photothermal"
-    summary = "Photothermal efficiency: solvent blank, spectra, baseline, heat and cool, analysis against the prediction."
+    summary = (
+        "Photothermal efficiency: solvent blank, spectra, baseline, heat and cool, analysis against the prediction."
+    )
     emits = True
     roles: Sequence[str] = ("laser", "thermocouple")
     plan = staticmethod(photothermal)
@@ -119,7 +121,14 @@ class PhotothermalAssay:
         if setup.blank == "run":
             highest = max(course.powers_w)
             fixed = {"baseline_s": BLANK_BASELINE_S, "heat_s": course.heat_s, "cool_s": course.cool_s}
-            blank_values = {**dict(setup.values), **fixed, "power_w": highest, "powers_w": None, "cycles": 1, "spectrum": "none"}
+            blank_values = {
+                **dict(setup.values),
+                **fixed,
+                "power_w": highest,
+                "powers_w": None,
+                "cycles": 1,
+                "spectrum": "none",
+            }
             make = partial(_make, {**common, "contents": "blank", **blank_values})
             length = BLANK_BASELINE_S + course.heat_s + course.cool_s
             yield RunStep("blank", make, length, key)
@@ -131,9 +140,7 @@ class PhotothermalAssay:
         values = dict(setup.values)
         yield RunStep("sample", partial(_make, {**common, "contents": "sample", **values}), course.seconds, metadata)
 
-    def analyze(
-        self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool
-    ) -> Report | None:
+    def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
         """Analyse the sample's run with its blank and reference, and compare with the prediction."""
         from plans.photothermal.report import report
 
@@ -185,14 +192,16 @@ def _steps(setup: Setup, course: Course, runs: int) -> list[str]:
     if spectra:
         steps.append("load the reference cuvette; dark and light spectra, laser off")
     steps.append("load the sample" + ("; dark and light spectra, laser off" if spectra else ""))
-    baseline = f"{course.baseline_s:.0f} s" if values["baseline_s"] else f"until the drift is small (about {course.baseline_s:.0f} s)"
+    baseline = (
+        f"{course.baseline_s:.0f} s"
+        if values["baseline_s"]
+        else f"until the drift is small (about {course.baseline_s:.0f} s)"
+    )
     steps.append(f"baseline {baseline}, a reading every {values['cadence_s']:g} s")
     for number, power in enumerate(course.powers_w, 1):
         steps.append(f"cycle {number}: {power:g} W {heat}, laser off, cool {cool}" + ("; spectrum" if spectra else ""))
     steps.append("analyse, compare with the prediction, write result.json and figure.svg")
     return steps
-
-
 
 
 ASSAY = PhotothermalAssay()

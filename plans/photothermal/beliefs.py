@@ -50,7 +50,6 @@ def beliefs_from(sample: "SampleConfig", bench: "BenchConfig", power_w: float) -
     capacity = conditions.heat_capacity or _estimated_capacity(conditions)
     wavelength = conditions.wavelength_nm
     solvent = 0.0 if wavelength is None else float(water_absorption_per_cm(wavelength))
-    expected = sample.expected
     return Beliefs(
         efficiency=expected_efficiency(sample, bench),
         power=Quantity(power_w, "W", 0.01 * power_w),

@@ -1,6 +1,7 @@
 """What one curve says by itself: steady rise, apparent time constants, their covariance, and how far models disagree."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ QUANTITIES = ("rise", "tau", "slope", "loss_rate", "small_loss")
 heat per kelvin of that rise; first slope in K/s; slope over rise in 1/s; heat per kelvin at a small rise over that."""
 
 NOISE_DRAWS = 200
-POSTERIOR_DRAWS = 400
+POSTERIOR_DRAWS = 300
 KEPT_DRAWS = 150
 HEATINGS = 5.0
 STRAIGHT_WEIGHT = 0.3
@@ -55,8 +56,16 @@ class CurveEstimate:
     cooling: Line | None
     end_rise: float
     base: float | None
-    one_node: OneNode
-    two_node: TwoNode
+
+    @cached_property
+    def one_node(self) -> OneNode:
+        """One node through the whole curve; fitted when first asked for, as the efficiency does not need it."""
+        return fit_one_node(self.prepared, self.base)
+
+    @cached_property
+    def two_node(self) -> TwoNode:
+        """Two nodes through the whole curve; fitted when first asked for."""
+        return fit_two_nodes(self.prepared, self.base, self.one_node)
 
     @property
     def modes(self) -> TwoModes:
@@ -92,12 +101,10 @@ def estimate(
     heat_s = protocol_length(transfer.modes, prepared.periods)
     values, covariance = _moments(transfer, heat_s, calibration_rise_k)
     spread, calibration = _spreads(transfer, linear, heat_s, calibration_rise_k)
-    one = fit_one_node(prepared, base)
-    two = fit_two_nodes(prepared, base, one)
     heating, cooling = _lines(transfer, heating=True), _lines(transfer, heating=False)
     return CurveEstimate(
         prepared, transfer, linear, heat_s, values, covariance, spread, calibration,
-        heating, cooling, _end_rise(prepared, base), base, one, two,
+        heating, cooling, _end_rise(prepared, base), base,
     )
 
 

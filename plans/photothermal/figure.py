@@ -43,7 +43,12 @@ def draw(picture: Picture) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: dict[Any, Any] = {"svg.hashsalt": "nanolab", "svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False}
+    style: dict[Any, Any] = {
+        "svg.hashsalt": "nanolab",
+        "svg.fonttype": "none",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     with mpl.rc_context(style):
         wide = bool(picture.absorbance)
         figure = Figure(figsize=(11.0 if wide else 7.5, 6.0), layout="constrained")
@@ -69,7 +74,12 @@ def _curve(axes: "Axes", picture: Picture) -> None:
         curve = picture.prediction["curve"]
         when = (np.asarray(curve["time_s"]) + picture.prediction_shift_s) / 60.0
         axes.fill_between(
-            when, curve["lower_95"], curve["upper_95"], color=PREDICTED, alpha=0.3, linewidth=0,
+            when,
+            curve["lower_95"],
+            curve["upper_95"],
+            color=PREDICTED,
+            alpha=0.3,
+            linewidth=0,
             label="predicted before the run, 95 %",
         )
         axes.plot(when, curve["temperature_c"], color=PREDICTED, linestyle="--", linewidth=1.2)

@@ -18,12 +18,22 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "baseline_s", "number", None, "fixed length of the baseline (rule: drift below 0.05 K/min)", unit="s", low=10.0
     ),
-    Parameter("heat_s", "number", None, "fixed length of each heating (rule: steady, or the time-out)", unit="s", low=10.0),
-    Parameter("cool_s", "number", None, "fixed length of each cooling (rule: steady, or the time-out)", unit="s", low=10.0),
+    Parameter(
+        "heat_s", "number", None, "fixed length of each heating (rule: steady, or the time-out)", unit="s", low=10.0
+    ),
+    Parameter(
+        "cool_s", "number", None, "fixed length of each cooling (rule: steady, or the time-out)", unit="s", low=10.0
+    ),
     Parameter("spectrum", "text", "measure", "'measure', 'none', or a spectrum file of the sample to import"),
     Parameter("steady_slope", "number", 0.03, "plateau: slope below this, in K/min", unit="K/min", low=1e-4, high=10.0),
     Parameter(
-        "steady_tolerance", "number", 0.08, "plateau: change across three minutes below this", unit="K", low=1e-3, high=10.0
+        "steady_tolerance",
+        "number",
+        0.08,
+        "plateau: change across three minutes below this",
+        unit="K",
+        low=1e-3,
+        high=10.0,
     ),
     Parameter("heat_timeout_s", "number", 3600.0, "heating and cooling end here at the latest", unit="s", low=60.0),
 )

@@ -114,7 +114,9 @@ def incident_power(run: "Run", blank: "Run | None" = None) -> tuple[Quantity, st
     if position == "sample_plane" and "power" in run.streams:
         readings = _heating_readings(run.table("power"))
         if readings.size:
-            return _mean_power(readings * _meter_ratio(run), DRIFT_UNCERTAINTY), "power meter at the sample plane, before"
+            return _mean_power(
+                readings * _meter_ratio(run), DRIFT_UNCERTAINTY
+            ), "power meter at the sample plane, before"
     if position == "behind_cuvette" and blank is not None:
         readings = _heating_readings(blank.table("primary"))
         if readings.size:

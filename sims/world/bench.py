@@ -51,9 +51,7 @@ class World:
         self.config = config
         self.seed = seed
         own = config.ambient
-        self._ambient_noise = CorrelatedNoise(
-            own.noise_k, own.noise_correlation_s, generator(seed, "ambient air")
-        )
+        self._ambient_noise = CorrelatedNoise(own.noise_k, own.noise_correlation_s, generator(seed, "ambient air"))
         self._laser = DiodeLaser(config.laser, seed)
         self._optics = LaserLineOptics(config)
         self._nodes = ThermalNodes(config)
@@ -177,9 +175,7 @@ class World:
         transmission = self._transmission() if lamp_on else None
         laser = self._laser
         width = self.config.laser.line_width_nm
-        light = self._detector.light(
-            self._now, transmission, laser.power_at(self._now), laser.wavelength_nm, width
-        )
+        light = self._detector.light(self._now, transmission, laser.power_at(self._now), laser.wavelength_nm, width)
         return self._detector.expose(self._now, integration_s, light, averages)
 
     @property

@@ -84,9 +84,7 @@ def record_run(
 def _begin(bench: World, index: int, part: Segment) -> float:
     """Set up one segment; returns 1.0 where the diode carries a current."""
     if not (part.duration_s > 0.0 and part.cadence_s > 0.0):
-        raise ValueError(
-            f"segment {index}: {part.duration_s} s every {part.cadence_s} s: both must be positive"
-        )
+        raise ValueError(f"segment {index}: {part.duration_s} s every {part.cadence_s} s: both must be positive")
     if part.cuvette is not None:
         bench.load(part.cuvette)
     line = DiodeLaser(bench.config.laser, 0)

@@ -105,9 +105,7 @@ def _explained(error: ValidationError) -> str:
 
 
 def _hint(place: list[str]) -> str:
-    tables = {
-        name: list(type(getattr(WorldConfig(), name)).model_fields) for name in WorldConfig.model_fields
-    }
+    tables = {name: list(type(getattr(WorldConfig(), name)).model_fields) for name in WorldConfig.model_fields}
     if len(place) == 1:
         owners = [name for name, keys in tables.items() if place[0] in keys]
         return f"write it under [{owners[0]}]" if owners else nearest(place[0], list(tables))

@@ -25,9 +25,7 @@ def _gold() -> tuple[CubicSpline, CubicSpline]:
     return CubicSpline(1000.0 * n[:, 0], n[:, 1]), CubicSpline(1000.0 * k[:, 0], k[:, 1])
 
 
-def gold_permittivity(
-    wavelength_nm: Array, path_nm: Array | float, strength: float
-) -> npt.NDArray[np.complex128]:
+def gold_permittivity(wavelength_nm: Array, path_nm: Array | float, strength: float) -> npt.NDArray[np.complex128]:
     """Return the permittivity of gold with the damping of electrons at the surface of a small particle.
 
     Parameters

@@ -32,12 +32,8 @@ class Detector:
         pixel = np.arange(N_PIXELS, dtype=np.float64)
         c0, c1, c2, c3 = spectrometer.wavelength_coefficients
         self.wavelengths_nm: Array = c0 + pixel * (c1 + pixel * (c2 + pixel * c3))
-        self._lamp_per_s = (
-            lamp_shape(self.wavelengths_nm) * spectrometer.lamp_peak_counts / REFERENCE_INTEGRATION_S
-        )
-        self._pattern = spectrometer.dark_pattern_counts * generator(seed, "dark pattern").standard_normal(
-            N_PIXELS
-        )
+        self._lamp_per_s = lamp_shape(self.wavelengths_nm) * spectrometer.lamp_peak_counts / REFERENCE_INTEGRATION_S
+        self._pattern = spectrometer.dark_pattern_counts * generator(seed, "dark pattern").standard_normal(N_PIXELS)
         self._shot = generator(seed, "spectrum")
         self._lamp_drift = CorrelatedNoise(
             spectrometer.lamp_drift, spectrometer.lamp_drift_correlation_s, generator(seed, "lamp drift")

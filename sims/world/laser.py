@@ -34,16 +34,12 @@ class DiodeLaser:
     @property
     def wavelength_nm(self) -> float:
         """Centre of the line, nm."""
-        return self._laser.wavelength_nm + self._laser.shift_nm_per_k * (
-            self.case_c - self._laser.reference_case_c
-        )
+        return self._laser.wavelength_nm + self._laser.shift_nm_per_k * (self.case_c - self._laser.reference_case_c)
 
     def set_diode(self, time_s: float, current_a: float, case_c: float) -> None:
         """Let this current flow from `time_s` on. ValueError where the current is negative or no number."""
         if not (current_a >= 0.0 and math.isfinite(current_a) and math.isfinite(case_c)):
-            raise ValueError(
-                f"diode current {current_a} A at {case_c} degC: finite numbers are wanted, none negative"
-            )
+            raise ValueError(f"diode current {current_a} A at {case_c} degC: finite numbers are wanted, none negative")
         if current_a != self.current_a:
             # light falls with the current at once; it rises with the turn-on time constant
             before = self._cold_power_at(time_s)
@@ -59,9 +55,7 @@ class DiodeLaser:
         laser = self._laser
         if current_a <= laser.threshold_a:
             return laser.spontaneous_w * current_a / laser.threshold_a if current_a > 0.0 else 0.0
-        return min(
-            laser.spontaneous_w + laser.slope_w_per_a * (current_a - laser.threshold_a), laser.max_power_w
-        )
+        return min(laser.spontaneous_w + laser.slope_w_per_a * (current_a - laser.threshold_a), laser.max_power_w)
 
     def current_for(self, power_w: float) -> float:
         """Return the current, A, whose cold, driftless power is `power_w`. ValueError above the maximum."""

@@ -60,9 +60,7 @@ def mie_cross_sections(wavelength_nm: Array, diameter_nm: float, medium_index: f
     """Return absorption and scattering cross-sections of a gold sphere, nm2, shape (n,) (Mie theory)."""
     index = np.sqrt(gold_permittivity(wavelength_nm, diameter_nm / 2.0, 1.0))
     # miepython wants a negative imaginary part for an absorber
-    extinct, scattered, _, _ = miepython.efficiencies(
-        np.conj(index), diameter_nm, wavelength_nm, medium_index
-    )
+    extinct, scattered, _, _ = miepython.efficiencies(np.conj(index), diameter_nm, wavelength_nm, medium_index)
     area = np.pi * diameter_nm**2 / 4.0
     return np.asarray(area * (extinct - scattered)), np.asarray(area * scattered)
 
@@ -92,9 +90,7 @@ def batch_spectrum(particles: Particles) -> BatchSpectrum:
     weights = np.exp(-0.5 * offsets**2)
     # a rod of ratio 1 is a sphere, where Gans' shape factor is 0/0
     weights, ratios = weights[ratios > 1.05], ratios[ratios > 1.05]
-    absorbed, scattered = gans_cross_sections(
-        _GRID_NM, ratios, particles.rod_diameter_nm, particles.medium_index
-    )
+    absorbed, scattered = gans_cross_sections(_GRID_NM, ratios, particles.rod_diameter_nm, particles.medium_index)
     gold = np.pi / 6.0 * particles.rod_diameter_nm**3 * float(weights @ ratios)
     absorption, scattering = weights @ absorbed / gold, weights @ scattered / gold
     if particles.sphere_share > 0.0:

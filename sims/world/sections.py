@@ -84,18 +84,12 @@ class Cuvette(Section):
     volume_ml: Annotated[float, Field(ge=0.02, le=20.0)] = Field(
         default=0.99, description="liquid really filled in, mL (nominal 1.0: a pipette is off by a per cent)"
     )
-    liquid_heat_capacity_j_per_k_ml: Positive = Field(
-        default=4.18, description="heat capacity of the liquid, J/(K mL)"
-    )
-    wall_heat_capacity_j_per_k: Positive = Field(
-        default=1.23, description="heat capacity of the wetted wall, J/K"
-    )
+    liquid_heat_capacity_j_per_k_ml: Positive = Field(default=4.18, description="heat capacity of the liquid, J/(K mL)")
+    wall_heat_capacity_j_per_k: Positive = Field(default=1.23, description="heat capacity of the wetted wall, J/K")
     holder_heat_capacity_j_per_k: Positive = Field(
         default=8.0, description="heat capacity of the holder, J/K (Al: 5 to 50)"
     )
-    wall_air_w_per_k: NotNegative = Field(
-        default=0.012, description="conductance wall to air at no difference, W/K"
-    )
+    wall_air_w_per_k: NotNegative = Field(default=0.012, description="conductance wall to air at no difference, W/K")
     wall_air_rise_per_k: NotNegative = Field(
         default=0.003,
         description="relative rise of that conductance per kelvin of wall above air, 1/K "
@@ -127,9 +121,7 @@ class Cuvette(Section):
     def _windows_give_no_light(self) -> "Cuvette":
         for name in ("window_transmission", "empty_window_transmission"):
             if getattr(self, name) + self.window_absorption > 1.0 + 1e-12:
-                raise ValueError(
-                    f"{name} + window_absorption is above 1: a window cannot give out more than it gets"
-                )
+                raise ValueError(f"{name} + window_absorption is above 1: a window cannot give out more than it gets")
         return self
 
 
@@ -137,9 +129,7 @@ class Ambient(Section):
     """The air around the bench."""
 
     temperature_c: Celsius = Field(default=22.5, description="air temperature at lab time 0, degC")
-    drift_k_per_h: float = Field(
-        default=0.1, description="steady drift of the air, K/h; 1 or more is a drifting room"
-    )
+    drift_k_per_h: float = Field(default=0.1, description="steady drift of the air, K/h; 1 or more is a drifting room")
     noise_k: NotNegative = Field(default=0.02, description="slow wander of the air about that line, K rms")
     noise_correlation_s: Positive = Field(default=900.0, description="correlation time of that wander, s")
     relative_humidity: Share = Field(default=0.45, description="relative humidity of the air (1)")
@@ -151,28 +141,20 @@ class Evaporation(Section):
     mass_transfer_m_per_s: NotNegative = Field(
         default=7.0e-4, description="mass transfer coefficient, m/s: 7e-4 capped, 3e-3 to 5e-3 open, 0 sealed"
     )
-    area_m2: NotNegative = Field(
-        default=5.0e-5, description="evaporating area, m2; 1e-4 is the whole open section"
-    )
+    area_m2: NotNegative = Field(default=5.0e-5, description="evaporating area, m2; 1e-4 is the whole open section")
 
 
 class Stirring(Section):
     """Mixing of the liquid."""
 
     on: bool = Field(default=True, description="whether the stirrer runs")
-    liquid_wall_w_per_k: Positive = Field(
-        default=0.20, description="conductance liquid to wall while stirred, W/K"
-    )
-    liquid_wall_unstirred_w_per_k: Positive = Field(
-        default=0.05, description="the same without stirring, W/K"
-    )
+    liquid_wall_w_per_k: Positive = Field(default=0.20, description="conductance liquid to wall while stirred, W/K")
+    liquid_wall_unstirred_w_per_k: Positive = Field(default=0.05, description="the same without stirring, W/K")
     unstirred_fluctuation: NotNegative = Field(
         default=0.06,
         description="without stirring: wander at the probe, rms, per kelvin between liquid and wall (plumes)",
     )
-    fluctuation_correlation_s: Positive = Field(
-        default=12.0, description="correlation time of that wander, s"
-    )
+    fluctuation_correlation_s: Positive = Field(default=12.0, description="correlation time of that wander, s")
 
 
 class Laser(Section):
@@ -185,18 +167,12 @@ class Laser(Section):
     shift_nm_per_k: float = Field(
         default=0.28, description="shift of the line with the temperature of the diode's case, nm/K"
     )
-    reference_case_c: Celsius = Field(
-        default=25.0, description="case temperature at which the line is as given, degC"
-    )
+    reference_case_c: Celsius = Field(default=25.0, description="case temperature at which the line is as given, degC")
     threshold_a: NotNegative = Field(default=0.287, description="threshold current, A")
-    slope_w_per_a: Positive = Field(
-        default=0.915, description="slope at the sample plane, W/A (nominal 0.90)"
-    )
+    slope_w_per_a: Positive = Field(default=0.915, description="slope at the sample plane, W/A (nominal 0.90)")
     max_power_w: Positive = Field(default=2.3, description="power at which the diode rolls over, W")
     spontaneous_w: NotNegative = Field(default=0.001, description="light just below the threshold, W")
-    warm_up_droop: Share = Field(
-        default=0.015, description="share of the power that is lost when the diode is warm"
-    )
+    warm_up_droop: Share = Field(default=0.015, description="share of the power that is lost when the diode is warm")
     warm_up_s: Positive = Field(default=150.0, description="time constant of warming up and cooling, s")
     turn_on_s: NotNegative = Field(
         default=0.02, description="time constant of the light after a rise of the current, s"
@@ -207,12 +183,8 @@ class Laser(Section):
     monitor_gain: Positive = Field(
         default=1.03, description="gain error of the controller's own photodiode (1 is right)"
     )
-    diode_voltage_v: NotNegative = Field(
-        default=1.52, description="voltage of the diode just above no current, V"
-    )
-    series_resistance_ohm: NotNegative = Field(
-        default=0.14, description="series resistance of the diode, ohm"
-    )
+    diode_voltage_v: NotNegative = Field(default=1.52, description="voltage of the diode just above no current, V")
+    series_resistance_ohm: NotNegative = Field(default=0.14, description="series resistance of the diode, ohm")
 
 
 class Thermocouple(Section):
@@ -265,9 +237,7 @@ class Spectrometer(Section):
         description="counts above dark at the lamp's brightest pixel in 20 ms through solvent (60 % of full)",
     )
     lamp_drift: NotNegative = Field(default=0.001, description="slow relative wander of the lamp, rms")
-    lamp_drift_correlation_s: Positive = Field(
-        default=1800.0, description="correlation time of that wander, s"
-    )
+    lamp_drift_correlation_s: Positive = Field(default=1800.0, description="correlation time of that wander, s")
     lamp_drift_per_h: float = Field(default=-0.001, description="steady relative drift of the lamp, 1/h")
     dark_counts: NotNegative = Field(default=1500.0, description="electronic offset, counts")
     dark_counts_per_s: NotNegative = Field(default=250.0, description="dark current, counts/s")
@@ -275,13 +245,9 @@ class Spectrometer(Section):
         default=8.0, description="fixed pattern of the dark over the pixels, counts rms"
     )
     dark_drift_counts: NotNegative = Field(default=4.0, description="slow wander of the offset, counts rms")
-    dark_drift_correlation_s: Positive = Field(
-        default=900.0, description="correlation time of that wander, s"
-    )
+    dark_drift_correlation_s: Positive = Field(default=900.0, description="correlation time of that wander, s")
     read_noise_counts: NotNegative = Field(default=45.0, description="read noise of one exposure, counts rms")
-    electrons_per_count: Positive = Field(
-        default=1.25, description="photoelectrons per count: sets the shot noise"
-    )
+    electrons_per_count: Positive = Field(default=1.25, description="photoelectrons per count: sets the shot noise")
     stray_light: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
         default=5.0e-4, description="share of all light that is spread evenly over the pixels"
     )
@@ -293,9 +259,7 @@ class Spectrometer(Section):
     wavelength_coefficients: tuple[float, float, float, float] = Field(
         default=(345.0, 0.3455, -1.25e-5, -1.0e-9), description="wavelength of pixel p = sum of c_i p^i, nm"
     )
-    line_spread_nm: Positive = Field(
-        default=1.3, description="full width at half maximum of the instrument, nm"
-    )
+    line_spread_nm: Positive = Field(default=1.3, description="full width at half maximum of the instrument, nm")
     laser_counts_per_w_s: NotNegative = Field(
         default=1.0e6, description="scattered laser light at the peak of its line, counts per watt and second"
     )

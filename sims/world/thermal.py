@@ -32,11 +32,7 @@ _VAPOUR_CONSTANT = 610.94 / 461.5
 
 def vapour_density(temperature_c: float) -> float:
     """Return the saturated vapour density over water, kg/m3."""
-    return (
-        _VAPOUR_CONSTANT
-        * math.exp(17.625 * temperature_c / (temperature_c + 243.04))
-        / (temperature_c + 273.15)
-    )
+    return _VAPOUR_CONSTANT * math.exp(17.625 * temperature_c / (temperature_c + 243.04)) / (temperature_c + 273.15)
 
 
 class ThermalNodes:
@@ -49,9 +45,7 @@ class ThermalNodes:
         cuvette = config.cuvette
         self.filled = True
         self._stirred_w_per_k = (
-            config.stirring.liquid_wall_w_per_k
-            if config.stirring.on
-            else config.stirring.liquid_wall_unstirred_w_per_k
+            config.stirring.liquid_wall_w_per_k if config.stirring.on else config.stirring.liquid_wall_unstirred_w_per_k
         )
         self._c_per_ml = cuvette.liquid_heat_capacity_j_per_k_ml
         self._c_wall = cuvette.wall_heat_capacity_j_per_k

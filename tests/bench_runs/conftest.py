@@ -37,7 +37,13 @@ def nanolab(tmp_path: Path) -> Nanolab:
     def run(*arguments: object) -> Finished:
         words = [sys.executable, "-m", "nanolab", *map(str, arguments)]
         done = subprocess.run(
-            words, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_S, stdin=subprocess.DEVNULL, check=False
+            words,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Finished(done.returncode, done.stdout, done.stderr)
@@ -78,4 +84,3 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         process.wait(20)
         process.stdout.close()
         assert process.returncode == 0
-

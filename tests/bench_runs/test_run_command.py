@@ -36,7 +36,9 @@ def test_the_whole_assay_finds_the_world_s_efficiency(nanolab: Callable[..., Any
     assert set(document["result"]["one_node"]) >= {"initial_slope", "time_constant", "rms"}
     assert set(document["result"]["two_node"]) >= {"initial_slope", "eigen_times", "loss_rate", "rms"}
     folder = tmp_path / document["run"]["path"]
-    assert {"docs.jsonl", "result.json", "prediction.json", "figure.svg", "README.txt"} <= {p.name for p in folder.iterdir()}
+    assert {"docs.jsonl", "result.json", "prediction.json", "figure.svg", "README.txt"} <= {
+        p.name for p in folder.iterdir()
+    }
     assert "simulated" in folder.name
     assert b"SIMULATED" in (folder / "figure.svg").read_bytes()
     names = [row["convention"] for row in document["ladder"]]

@@ -95,7 +95,9 @@ def test_a_signal_ends_the_run_with_the_laser_off(
     assert len(temperatures) > 5
 
 
-def test_the_shared_bench_can_be_watched_while_a_run_goes_on(serve: Callable[..., Any], nanolab: Callable[..., Any]) -> None:
+def test_the_shared_bench_can_be_watched_while_a_run_goes_on(
+    serve: Callable[..., Any], nanolab: Callable[..., Any]
+) -> None:
     server = serve("--speed", "max")
     done = nanolab("run", "photothermal", "--json", "--sim", server.control, *QUICK)
     assert done.code in {0, 7}, done.err

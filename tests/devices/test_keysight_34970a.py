@@ -38,7 +38,7 @@ READ = "READ?;:SYST:ERR?"
 @contextlib.contextmanager
 def scanner(transcript: list[tuple[str, bytes | None]], **settings: Any) -> Iterator[tuple[Any, ScriptedServer]]:
     with ScriptedServer([IDN, ("*CLS;:SYST:ERR?", DONE), *transcript]) as server:
-        model = Keysight34970ASettings.model_validate({"deadline": "0.3 s", **settings})
+        model = Keysight34970ASettings.model_validate({"deadline": "5 s", **settings})
         device = Keysight34970A(DeviceContext("thermocouple", server.address, model, True, time.time))
         device.connect()
         try:
@@ -107,7 +107,7 @@ def test_replies_that_are_wrong_are_errors(reply: bytes | None, said: str) -> No
 def test_a_late_sweep_never_answers_the_next_query() -> None:
     steps = [*SET_UP, (READ, b""), ("SYST:ERR?", DONE), IDN, (READ_BACK, GOOD), SCAN]
     good = b'+3.0E+01 C,101,+2.5E+01 C,102;+0,"No error"\n'
-    with scanner([*steps, (READ, good)]) as (device, server):
+    with scanner([*steps, (READ, good)], deadline="1 s") as (device, server):
         device._read_deadline_s = 0.3
         with pytest.raises(DeviceError, match="gave no whole reply within"):
             reading(device)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -360,3 +361,66 @@ def test_light_of_a_lamp_is_a_change_in_one_direction(seed: int, strength: float
     assert light_changed(light, dark, -1)
     assert not light_changed(dark, light, -1)
     assert not light_changed(light, dark, 1)
+
+
+# --- seabreeze's listing, with a seabreeze that is told what is plugged in -----------------------------------
+
+
+class FakeDevice:
+    def __init__(self, model: str, serial_number: str) -> None:
+        self.model = model
+        self.serial_number = serial_number
+
+
+class FakeApi:
+    """What `seabreeze.spectrometers._lib.SeaBreezeAPI` gives; several calls are noted."""
+
+    devices = (FakeDevice("FLAMEX", "A1"), FakeDevice("STS", "B2"))
+    announced: tuple[Any, ...] = ()
+
+    def add_ipv4_device_location(self, *place: Any) -> None:
+        type(self).announced = place
+
+    def list_devices(self) -> list[FakeDevice]:
+        return list(self.devices)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> type[FakeApi]:
+    own = type("OneApi", (FakeApi,), {})
+    library, spectrometers = types.ModuleType("seabreeze"), types.ModuleType("seabreeze.spectrometers")
+    library.__dict__["use"] = lambda backend: None
+    spectrometers.__dict__["_lib"] = types.SimpleNamespace(SeaBreezeAPI=own)
+    monkeypatch.setitem(sys.modules, "seabreeze", library)
+    monkeypatch.setitem(sys.modules, "seabreeze.spectrometers", spectrometers)
+    return own
+
+
+@pytest.mark.parametrize(
+    ("address", "serial", "found"),
+    [("usb", None, "A1"), ("usb:B2", None, "B2"), ("usb", "B2", "B2"), ("usb:A1", "A1", "A1")],
+)
+def test_a_spectrometer_on_usb_is_chosen_by_its_serial_number(
+    api: type[FakeApi], address: str, serial: str | None, found: str
+) -> None:
+    assert Worker()._find(address, "FlameX", "cseabreeze", serial, 1.0).serial_number == found
+
+
+def test_a_spectrometer_that_is_not_on_usb(api: type[FakeApi]) -> None:
+    arguments = {**open_request(1), "address": "usb:C3"}
+    head, _ = Worker().answer({"op": "open", "with": arguments})
+    assert head["error"] == "no spectrometer with serial number C3 on USB (found: FLAMEX A1, STS B2)"
+    api.devices = ()
+    head, _ = Worker().answer({"op": "open", "with": {**arguments, "address": "usb"}})
+    assert head["error"] == "no spectrometer on USB (found: none)"
+
+
+@pytest.mark.parametrize(
+    ("backend", "model", "host"), [("cseabreeze", b"FX", b"127.0.0.1"), ("pyseabreeze", "FX", "127.0.0.1")]
+)
+def test_each_backend_is_told_the_address_in_its_own_type(
+    api: type[FakeApi], backend: str, model: object, host: object
+) -> None:
+    with peer(REPLY) as port:
+        Worker()._find(f"tcp://localhost:{port}", "FX", backend, None, 1.0)
+    assert api.announced == (model, host, port)

@@ -15,7 +15,7 @@ from nanolab.testing import LineServer, ScriptedServer
 OK = '+0,"No error"'
 
 
-def session(server: LineServer, deadline_s: float = 0.5) -> Scpi:
+def session(server: LineServer, deadline_s: float = 5.0) -> Scpi:
     link = Link("meter", lambda: VisaTransport(server.address), deadline_s=deadline_s)
     link.open()
     return Scpi(link, "meter")
@@ -99,7 +99,7 @@ def test_replies_of_the_wrong_shape_are_garbled_and_the_connection_is_renewed(re
 )
 def test_after_silence_the_error_queue_is_asked_within_the_deadline(second: bytes, words: str) -> None:
     with ScriptedServer([("BOGUS?;:SYST:ERR?", b""), ("SYST:ERR?", second)]) as server:
-        scpi = session(server, deadline_s=0.3)
+        scpi = session(server, deadline_s=1.0)
         with pytest.raises(DeviceError, match=words):
             scpi.ask("BOGUS?")
         scpi.link.close()

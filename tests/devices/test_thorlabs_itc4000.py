@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "threshold_current": "200 mA",
     "slope": "1.0±0.03 W/A",
     "calibration_date": "2026-03-01",
-    "deadline": "0.5 s",
+    "deadline": "5 s",
 }
 LOOK = "OUTP1?;:STAT:OPER:COND?;:STAT:MEAS:COND?;:MEAS:CURR1?;:MEAS:TEMP?;:SYST:ERR?"
 OFF = f"OUTP1 OFF;:SOUR:CURR 0;:{LOOK}"
@@ -140,7 +140,7 @@ def test_a_read_back_that_never_says_on_is_an_error_and_goes_off() -> None:
 
 def test_silence_while_switching_on_sends_off_first_and_mends_the_connection() -> None:
     steps = [*BEFORE_ON, (SWITCH, b""), ("SYST:ERR?", b""), ("OUTP1 OFF;:SOUR:CURR 0", b""), (OFF, DARK)]
-    with laser(steps) as (device, server):
+    with laser(steps, deadline="1 s") as (device, server):
         with pytest.raises(DeviceError, match="gave no whole reply"):
             device.set(0.3).wait(5.0)
         assert device.off_report.confirmed
@@ -226,7 +226,7 @@ def test_an_error_in_the_queue_does_not_keep_off_from_being_confirmed() -> None:
 def test_off_tries_again_over_a_new_connection_and_then_gives_up_within_its_time() -> None:
     with laser([(OFF, CLOSE), (OFF, DARK)]) as (device, _server):
         assert device.off().confirmed
-    with laser([(OFF, b""), ("OUTP1 OFF;:SOUR:CURR 0", b"")]) as (device, server):
+    with laser([(OFF, b""), ("OUTP1 OFF;:SOUR:CURR 0", b"")], deadline="0.5 s") as (device, server):
         server.expect((OFF, b""))
         server._script.pop(1)
         start = time.monotonic()
@@ -287,7 +287,7 @@ def test_off_overtakes_a_set_that_is_under_way() -> None:
 
 
 def test_a_set_that_hangs_is_followed_by_off() -> None:
-    with laser([(LOOK, b""), (OFF, DARK)]) as (device, server):
+    with laser([(LOOK, b""), (OFF, DARK)], deadline="1 s") as (device, server):
         worker = device._link._worker
         release = threading.Event()
         worker.transport.read_line = lambda _deadline_s: release.wait(10.0) and b""

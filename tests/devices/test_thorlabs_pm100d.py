@@ -35,7 +35,7 @@ def meter(transcript: list[tuple[str, bytes | None]], **settings: Any) -> Iterat
                 "position": "pickoff",
                 "wavelength": "808 nm",
                 "to_sample_plane": "12.5±0.2",
-                "deadline": "0.2 s",
+                "deadline": "5 s",
                 **settings,
             }
         )

@@ -14,7 +14,7 @@ from nanolab.errors import DeviceError
 from nanolab.testing import CLOSE, LineServer, ScriptedServer
 
 
-def link_to(server: LineServer, deadline_s: float = 0.5) -> Link:
+def link_to(server: LineServer, deadline_s: float = 5.0) -> Link:
     return Link("meter", lambda: VisaTransport(server.address), deadline_s=deadline_s)
 
 

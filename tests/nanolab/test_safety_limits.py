@@ -10,7 +10,9 @@ from nanolab.safety.limits import LimitJudge, RunLimits
 LIMITS = RunLimits(max_power_w=1.0, max_temperature_c=60.0, max_time_on_s=100.0, max_energy_j=40.0)
 
 
-def reading(time_s: float, temperature_c: float, power_w: float = 0.0, reason: str = "") -> dict[str, dict[str, object]]:
+def reading(
+    time_s: float, temperature_c: float, power_w: float = 0.0, reason: str = ""
+) -> dict[str, dict[str, object]]:
     return {
         "laser_emitting": {"value": int(power_w > 0), "timestamp": time_s},
         "laser_power": {"value": power_w, "timestamp": time_s},

@@ -119,9 +119,7 @@ def test_a_broken_assumption_shows_in_the_readings(name: str) -> None:
         assert bad.world.truth()["volume_ml"] < 0.97
         assert difference[heating][-1] < -1.0
     if name == "unstirred":
-        assert np.std(np.diff(bad.sample_c[heating][-300:])) > 1.5 * np.std(
-            np.diff(good.sample_c[heating][-300:])
-        )
+        assert np.std(np.diff(bad.sample_c[heating][-300:])) > 1.5 * np.std(np.diff(good.sample_c[heating][-300:]))
     if name == "drifting ambient":
         assert bad.ambient_c[-1] - bad.ambient_c[0] > 2.0
     if name == "degrading":

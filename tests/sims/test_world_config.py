@@ -40,9 +40,7 @@ def test_the_description_loads_back_to_the_defaults(tmp_path: Path) -> None:
     stirred=st.booleans(),
     position=st.sampled_from(["sample_plane", "behind_cuvette", "pickoff"]),
 )
-def test_any_world_survives_its_description(
-    efficiency: float, drift: float, stirred: bool, position: str
-) -> None:
+def test_any_world_survives_its_description(efficiency: float, drift: float, stirred: bool, position: str) -> None:
     world = WorldConfig().replaced(
         {
             "photothermal.efficiency": efficiency,

@@ -31,9 +31,7 @@ def test_powers_it_cannot_give_are_refused(power_w: float) -> None:
         DiodeLaser(STEADY, 1).current_for(power_w)
 
 
-@pytest.mark.parametrize(
-    ("current", "case"), [(-0.1, 25.0), (math.nan, 25.0), (math.inf, 25.0), (1.0, math.nan)]
-)
+@pytest.mark.parametrize(("current", "case"), [(-0.1, 25.0), (math.nan, 25.0), (math.inf, 25.0), (1.0, math.nan)])
 def test_impossible_settings_are_refused(current: float, case: float) -> None:
     with pytest.raises(ValueError, match="diode current"):
         DiodeLaser(STEADY, 1).set_diode(0.0, current, case)

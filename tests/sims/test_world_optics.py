@@ -93,17 +93,13 @@ def test_particles_and_water_share_the_light(nm: float, particles: float, water:
 
 @given(st.floats(0.0, 5.0), st.booleans(), st.floats(0.0, 0.03))
 def test_light_is_never_made(absorbance: float, filled: bool, windows: float) -> None:
-    shares = LaserLineOptics(WorldConfig().replaced({"cuvette.window_absorption": windows})).shares(
-        absorbance, filled
-    )
+    shares = LaserLineOptics(WorldConfig().replaced({"cuvette.window_absorption": windows})).shares(absorbance, filled)
     assert min(shares) >= 0.0
     assert sum(shares) <= 1.0 + 1e-12
 
 
 def test_windows_and_clear_solvent() -> None:
-    config = WorldConfig().replaced(
-        {"photothermal.solvent_absorption_scale": 0.0, "cuvette.window_absorption": 0.01}
-    )
+    config = WorldConfig().replaced({"photothermal.solvent_absorption_scale": 0.0, "cuvette.window_absorption": 0.01})
     optics = LaserLineOptics(config)
     clear = optics.shares(0.0, filled=True)
     assert clear.behind == pytest.approx(0.962**2)

@@ -107,9 +107,7 @@ def test_sealed_row_is_reproduced_to_its_digits() -> None:
         pytest.param({}, 600.0, 276.0, 31.1, 0.509, id="600 s"),
         pytest.param({"ambient.drift_k_per_h": 1.0}, 1200.0, 290.0, 34.7, 0.536, id="drifting air"),
         pytest.param({"thermocouple.lag_s": 20.0}, 1200.0, 277.0, 34.5, 0.562, id="lag 20 s"),
-        pytest.param(
-            {"thermocouple.beam_heating_k_per_w": 10.0}, 1200.0, 275.0, 44.1, 0.567, id="in the beam"
-        ),
+        pytest.param({"thermocouple.beam_heating_k_per_w": 10.0}, 1200.0, 275.0, 44.1, 0.567, id="in the beam"),
     ],
 )
 def test_other_rows_agree_in_sign_and_size(
@@ -169,9 +167,7 @@ def test_electrical_substitution_gives_the_truth_back() -> None:
     # published: 49.72 K/W in the capped cuvette and, with window and blank taken care of, 0.796
     capped = heater_calibration(without_errors(WorldConfig().replaced(CAPPED)), power_w=0.7, heat_s=3600.0)
     assert 1.0 / capped.heat_loss_w_per_k == pytest.approx(49.72, rel=0.02)
-    sample, blank = (
-        record_run(config, 1, [Segment(3600.0, 1.0, cuvette=cuvette)]) for cuvette in ("sample", "blank")
-    )
+    sample, blank = (record_run(config, 1, [Segment(3600.0, 1.0, cuvette=cuvette)]) for cuvette in ("sample", "blank"))
     mu_n, mu_w = math.log(10.0), 0.020403
     taken = 1.0 - math.exp(-mu_n - mu_w)
     kappa = taken * mu_w / (mu_n + mu_w) / (1.0 - math.exp(-mu_w))

@@ -19,9 +19,7 @@ OPEN = WorldConfig().replaced(
 )
 
 
-def integrated(
-    nodes: ThermalNodes, seconds: float, step_s: float, heat: float, air: float = 22.0
-) -> tuple[float, ...]:
+def integrated(nodes: ThermalNodes, seconds: float, step_s: float, heat: float, air: float = 22.0) -> tuple[float, ...]:
     state = (air, air, air, 1.0)
     for _ in range(round(seconds / step_s)):
         state = nodes.step(state, step_s, heat, 0.0, air)
