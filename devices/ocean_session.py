@@ -131,7 +131,7 @@ class OceanSession:
 
     def acquire(self, count: int) -> Spectra:
         """Take `count` exposures, after throwing away those that may be old."""
-        discard = 0
+        discard, self._to_discard = self._to_discard, 0
         # an old spectrum takes its old integration time
         exposures_s = discard * max(self.integration_s, self._old_integration_s) + count * self.integration_s
         head, arrays = self._request("acquire", exposures_s, discard=discard, count=count)

@@ -375,7 +375,7 @@ class FakeDevice:
 class FakeApi:
     """What `seabreeze.spectrometers._lib.SeaBreezeAPI` gives; several calls are noted."""
 
-    devices = (FakeDevice("FLAMEX", "A1"), FakeDevice("STS", "B2"))
+    devices: tuple[FakeDevice, ...] = (FakeDevice("FLAMEX", "A1"), FakeDevice("STS", "B2"))
     announced: tuple[Any, ...] = ()
 
     def add_ipv4_device_location(self, *place: Any) -> None:
