@@ -79,7 +79,7 @@ _BENCH_HEAD = """\
 # The bench: which instruments, where, and what must never be exceeded. Lines that begin with # are explanations,
 # or keys with the value that they have when left out. Quantities carry their unit: "0.5 W", "20 ms", "80 degC".
 # An address is "simulated", or where the instrument is: a VISA resource such as
-# "USB0::0x1313::0x804A::M00300000::INSTR", "tcp://192.168.0.7:5025", or a spectrometer's serial number.
+# "USB0::0x1313::0x804A::M00300000::INSTR", "tcp://192.168.0.7:5025", for a spectrometer "usb" or "usb:SERIAL".
 # Leave out the table of an instrument that you lack.
 """
 

@@ -24,6 +24,9 @@ Array = npt.NDArray[np.float64]
 PHOTOMETRIC_UNCERTAINTY = 0.004
 """Standard uncertainty of A shared by all pixels: lamp drift and cuvette matching between reference and sample."""
 
+FEWEST_FOR_NOISE = 5
+"""Exposures averaged from which on the scatter of each pixel is taken from the data."""
+
 LINE_WIDTH_NM = 2.0
 """Full width at half maximum of a diode laser's line where its own spectrum was not taken."""
 
@@ -91,16 +94,19 @@ def imported(path: Path, wavelength_nm: float) -> RunAbsorbance:
 def _exposures(
     found: Mapping[str, Mapping[str, Array]], phase: str, exposure_s: float, averages: int
 ) -> list[Exposure]:
+    """Return the exposures of a phase; their noise is the measured one where enough were averaged to know it."""
     rows = found[phase]
+    noises = rows["noise"] if averages >= FEWEST_FOR_NOISE and "noise" in rows else [None] * len(rows["time"])
     return [
-        Exposure(counts, exposure_s, averages, float(time))
-        for counts, time in zip(rows["counts"], rows["time"], strict=True)
+        Exposure(counts, exposure_s, averages, float(time), noise)
+        for counts, time, noise in zip(rows["counts"], rows["time"], noises, strict=True)
     ]
 
 
 def _detector(configuration: Mapping[str, object]) -> Detector:
-    full_scale = configuration.get("spectrometer_full_scale", 65535.0)
-    return Detector(full_scale=float(str(full_scale)))
+    full_scale = float(str(configuration.get("spectrometer_full_scale", 65535.0)))
+    polynomial = np.atleast_1d(np.asarray(configuration.get("spectrometer_nonlinearity", ()), dtype=float))
+    return Detector(full_scale=full_scale, nonlinearity=tuple(polynomial.tolist()))
 
 
 def _laser_line(

@@ -62,7 +62,6 @@ class PhotothermalResult:
     refused: tuple[str, ...] = ()
     each: tuple["PhotothermalResult", ...] = ()
     spread: Quantity | None = None
-    linearity: Sequence[Mapping[str, float]] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
         """Return `result` of the machine-readable contract."""
@@ -79,8 +78,6 @@ class PhotothermalResult:
         out["two_node"] = first.two_node.to_json()
         out["residual_autocorrelation"] = self.residual_autocorrelation
         out["shares"] = [{"term": term, "share": share} for term, share in self.shares.items()]
-        if self.linearity:
-            out["linearity"] = [dict(row) for row in self.linearity]
         if self.each:
             out["each"] = [result.to_json() for result in self.each]
             out["spread_between"] = None if self.spread is None else self.spread.to_json()

@@ -172,7 +172,7 @@ def live_absorbance(run: "Run", blank: "Run | None") -> LiveAbsorbance | None:
 
 
 def phases(run: "Run") -> Mapping[str, Mapping[str, Array]]:
-    """Return the spectra of a run by phase: counts (k, n_pixels), times (k,), saturated pixels (k,)."""
+    """Return the spectra of a run by phase: counts (k, n_pixels), times (k,), and noise (k, n_pixels) where known."""
     if "spectra" not in run.streams:
         return {}
     table = run.table("spectra")
@@ -183,6 +183,7 @@ def phases(run: "Run") -> Mapping[str, Mapping[str, Array]]:
         found[str(label)] = {
             "counts": np.asarray(table["spectrometer_counts"], dtype=float)[chosen],
             "time": np.asarray(table["run_state_lab_time"], dtype=float)[chosen],
-            "saturated": np.asarray(table["spectrometer_saturated"], dtype=float)[chosen],
         }
+        if "spectrometer_noise" in table:
+            found[str(label)]["noise"] = np.asarray(table["spectrometer_noise"], dtype=float)[chosen]
     return found

@@ -16,6 +16,7 @@ from plans.photothermal.balance import PhotothermalResult, analyze
 from plans.photothermal.conditions import Blank, Conditions
 from plans.photothermal.figure import Picture, draw
 from plans.photothermal.ladder import ladder
+from plans.photothermal.linearity import linearity_of
 from plans.photothermal.prediction import Prediction, verdict
 from plans.photothermal.record import curve_of, incident_power, live_absorbance
 
@@ -57,6 +58,7 @@ def report(
     document["power_source"] = gathered.power_source
     document["absorbance"] = _absorbances(gathered)
     document["phases"] = _ended_by(run)
+    document["linearity"] = linearity_of(curve)
     cautions = [caution.to_json() for caution in (*gathered.cautions, *result.cautions)]
     words = None if judged is None else judged.to_json()
     rungs = [rung.to_json() for rung in ladder(curve, gathered.conditions, gathered.blank)] if with_ladder else None
