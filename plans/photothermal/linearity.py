@@ -41,7 +41,8 @@ def linearity_of(curve: HeatingCurve) -> dict[str, Any] | None:
     relative = np.hypot(u_per_watt[high] / per_watt[high], u_per_watt[low] / per_watt[low])
     return {
         "points": [
-            {"power_w": float(p), "rise_k": float(r), "rise_per_watt": float(r / p)} for p, r in zip(power, rise, strict=True)
+            {"power_w": float(p), "rise_k": float(r), "rise_per_watt": float(r / p)}
+            for p, r in zip(power, rise, strict=True)
         ],
         "kelvin_per_watt": Quantity(slope, "K/W", float(1.0 / np.sqrt(np.sum(weight * power**2)))).to_json(),
         "departure": Quantity(change, "1", float((1.0 + change) * relative)).to_json(),
