@@ -126,7 +126,7 @@ class TwoModes:
         drive = np.concatenate([np.full(points, level), np.zeros(points)])
         rise = self.response(drive, step_s)
         end = float(rise[points])
-        times = step_s * np.arange(points + 1)
+        times = step_s * np.arange(points + 1, dtype=float)
         return end, ln_theta_time_constant(times, rise[points:] / end)
 
 

@@ -37,7 +37,7 @@ class Rig:
 
     device: Any
     context: DeviceContext
-    advance: Callable[[float], None] = lambda _seconds: None
+    advance: Callable[[float], object] = lambda _seconds: None
     fault: Callable[[str, bool], None] | None = None
     faults: frozenset[str] = frozenset()
     emitting: Callable[[], bool] | None = None

@@ -8,7 +8,7 @@ cancels. Every input is drawn once and used wherever it enters (JCGM 101).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -265,7 +265,9 @@ def _blank_rise(
         cautions.add("blank_mismatch", f"the blank is not used: its run differs in {blank.mismatch}")
         return None
     if blank is None or (blank.curve is None and blank.rise_k is None):
-        cautions.add("blank_missing", "no solvent blank is given: heat from solvent and container counts as the particles'")
+        cautions.add(
+            "blank_missing", "no solvent blank is given: heat from solvent and container counts as the particles'"
+        )
         return None
     watts = blank.power or power
     if blank.curve is not None:

@@ -1,10 +1,13 @@
 """What is known of a photothermal experiment beside its curves, with the defaults for what was not stated."""
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from nanolab.analysis.cautions import Cautions
 from nanolab.quantities import Quantity
-from plans.photothermal.curve import HeatingCurve
+
+if TYPE_CHECKING:
+    from plans.photothermal.curve import HeatingCurve
 
 RELATIVE_DEFAULTS = {
     "power": 0.04,
@@ -90,7 +93,7 @@ class Blank:
         In what the blank differs from the sample's run (cuvette, volume, holder, stirring, wavelength); empty if in nothing.
     """
 
-    curve: HeatingCurve | None = None
+    curve: "HeatingCurve | None" = None
     rise_k: Quantity | None = None
     power: Quantity | None = None
     mismatch: str = ""
@@ -111,7 +114,9 @@ def with_defaults(conditions: Conditions, cautions: Cautions) -> Conditions:
             changed[name] = quantity.with_default_uncertainty(0.01)
             assumed.append(f"{name.replace('_', ' ')} 1 %")
     if assumed:
-        cautions.add("uncertainty_assumed", "standard uncertainties were not stated and are assumed: " + ", ".join(assumed))
+        cautions.add(
+            "uncertainty_assumed", "standard uncertainties were not stated and are assumed: " + ", ".join(assumed)
+        )
     if conditions.window is None:
         changed["window"] = WINDOW_UNKNOWN
         cautions.add(

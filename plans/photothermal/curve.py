@@ -70,7 +70,9 @@ class HeatingCurve:
                 f"{where}: only {np.count_nonzero(good)} valid readings, at least {FEWEST_POINTS} are needed"
             )
         if not self.laser_on.any() and not any(on for _, on in self.switches or ()):
-            raise FileInvalidError(f"{where}: the laser is never on; say when it was (laser_on column, or laser off time)")
+            raise FileInvalidError(
+                f"{where}: the laser is never on; say when it was (laser_on column, or laser off time)"
+            )
 
     @property
     def usable(self) -> Mask:
@@ -200,7 +202,7 @@ def prepare(curve: HeatingCurve, reference_power_w: float | None = None) -> Prep
     last = float(curve.time_s[-1])
     cadence = float(np.median(np.diff(curve.time_s)))
     step = max(min(cadence, 1.0), (last - first) / LARGEST_GRID)
-    grid = first + step * np.arange(int(np.ceil((last - first) / step)) + 2)
+    grid = first + step * np.arange(int(np.ceil((last - first) / step)) + 2, dtype=float)
     drive, reference, levels = _drive(curve, grid, periods, reference_power_w)
     width = cadence * max(1, round((last - first) / WANTED_BINS / cadence))
     index = np.floor((times - curve.time_s[0]) / width + 1e-9).astype(int)
@@ -209,10 +211,8 @@ def prepare(curve: HeatingCurve, reference_power_w: float | None = None) -> Prep
     sums = np.bincount(index, weights=curve.temperature_c[good], minlength=bins)
     present = counts > 0
     data = np.where(present, sums / np.maximum(counts, 1.0), np.nan)
-    centres = curve.time_s[0] + width * (np.arange(bins) + 0.5) - 0.5 * cadence
-    return Prepared(
-        curve, grid, drive, centres, width, data, present, counts, periods, reference, levels
-    )
+    centres = curve.time_s[0] + width * (np.arange(bins, dtype=float) + 0.5) - 0.5 * cadence
+    return Prepared(curve, grid, drive, centres, width, data, present, counts, periods, reference, levels)
 
 
 def _drive(

@@ -103,8 +103,18 @@ def estimate(
     spread, calibration = _spreads(transfer, linear, heat_s, calibration_rise_k)
     heating, cooling = _lines(transfer, heating=True), _lines(transfer, heating=False)
     return CurveEstimate(
-        prepared, transfer, linear, heat_s, values, covariance, spread, calibration,
-        heating, cooling, _end_rise(prepared, base), base,
+        prepared,
+        transfer,
+        linear,
+        heat_s,
+        values,
+        covariance,
+        spread,
+        calibration,
+        heating,
+        cooling,
+        _end_rise(prepared, base),
+        base,
     )
 
 
@@ -162,7 +172,10 @@ def _moments(transfer: TransferFit, heat_s: float, calibration_rise_k: float | N
     places = (np.arange(KEPT_DRAWS) + generator.uniform()) / KEPT_DRAWS
     kept = np.minimum(np.searchsorted(np.cumsum(samples.weights), places), samples.weights.size - 1)
     table = np.array(
-        [_describe(modes_from(samples.shape[index], samples.linear[index]), heat_s, calibration_rise_k) for index in kept]
+        [
+            _describe(modes_from(samples.shape[index], samples.linear[index]), heat_s, calibration_rise_k)
+            for index in kept
+        ]
     )
     return table.mean(axis=0), np.cov(table.T)
 

@@ -73,7 +73,7 @@ def fit_one_node(prepared: Prepared, offset: float | None) -> OneNode:
 
     def model(p: Any) -> Array:
         t = p["tau"].value
-        return p["offset"].value + p["a"].value * t * prepared.binned(prepared.response(1.0 / t))
+        return np.asarray(p["offset"].value + p["a"].value * t * prepared.binned(prepared.response(1.0 / t)))
 
     best = _least_squares(model, [start], prepared)
     spread = _spread(model, best, ["a", "tau"], prepared)
@@ -151,7 +151,9 @@ def _gains(a: float, p1: float, p2: float, z: float) -> tuple[float, float]:
 
 def _derived(values: Array) -> Array:
     """Slope, eigen-times and loss rate (4, m) from a, ln p2, ln ratio, share (4, m)."""
-    a, p2, ratio, share = values[0], np.exp(values[1]), np.exp(values[2]), values[3]
+    # draws along a direction that the curve does not determine run off: held where exp is still a number
+    logarithms = np.clip(values[1:3], -60.0, 60.0)
+    a, p2, ratio, share = values[0], np.exp(logarithms[0]), np.exp(logarithms[1]), values[3]
     p1 = p2 * ratio
     z = p2 + np.clip(share, 1e-9, 1 - 1e-9) * (p1 - p2)
     return np.stack([a, 1.0 / p1, 1.0 / p2, p1 * p2 / z])
@@ -175,10 +177,14 @@ def _least_squares(model: Any, starts: list[Any], prepared: Prepared) -> Any:
     def left_over(p: Any) -> Array:
         return np.asarray((model(p) - data)[present] * weight)
 
-    fits = [
-        lmfit.minimize(left_over, start, method="least_squares", calc_covar=False, max_nfev=400, ftol=1e-9, xtol=1e-9, gtol=1e-10)
-        for start in starts
-    ]
+    def fit(start: Any) -> Any:
+        # lmfit inverts the Hessian whatever it is asked; a flat direction gives it a negative variance, which nobody uses
+        with np.errstate(invalid="ignore"):
+            return lmfit.minimize(
+                left_over, start, method="least_squares", max_nfev=400, ftol=1e-9, xtol=1e-9, gtol=1e-10
+            )
+
+    fits = [fit(start) for start in starts]
     return min(fits, key=lambda fit: float(fit.chisqr)).params
 
 

@@ -5,7 +5,7 @@ One node: dT(t) = Q / hS (1 - exp(-t / tau)), tau = C_eff / hS, Q = P T_opt (eff
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from nanolab.analysis.montecarlo import DEFAULT_DRAWS, Inputs, propagate
 from nanolab.analysis.verdict import Verdict, compare
 from nanolab.models.energy_balance import particle_share, solvent_share
 from nanolab.quantities import Quantity
-from plans.photothermal.balance import PhotothermalResult
+
+if TYPE_CHECKING:
+    from plans.photothermal.balance import PhotothermalResult
 
 Array = npt.NDArray[np.float64]
 Draws = Mapping[str, Array]
@@ -130,7 +132,7 @@ def predict(beliefs: Beliefs, program: Program, *, seed: int = 0, draws: int = D
     )
 
 
-def verdict(result: PhotothermalResult, prediction: Prediction) -> Verdict | None:
+def verdict(result: "PhotothermalResult", prediction: Prediction) -> Verdict | None:
     """Compare the measured efficiency with the believed one; None where the result has none."""
     if result.efficiency is None:
         return None
@@ -173,6 +175,10 @@ def _curves(v: Draws, mu_w: float, program: Program, time: Array) -> Array:
 
 
 def _peak(v: Draws, mu_w: float, program: Program) -> Array:
-    ends = program.baseline_s + program.heat_s + np.arange(len(program.levels)) * (program.heat_s + program.cool_s)
+    ends = (
+        program.baseline_s
+        + program.heat_s
+        + np.arange(len(program.levels), dtype=float) * (program.heat_s + program.cool_s)
+    )
     peak = np.max(_rises(v, mu_w, program, ends), axis=1)
     return np.asarray(v["ambient_c"] + (peak if np.ndim(v["ambient_c"]) else peak[0]))

@@ -24,7 +24,7 @@ DRIFT_K_PER_H = 0.4
 DRIFT_K = 0.2
 RESTLESS = 2.0
 RESTLESS_K = 0.01
-CHANGED = 0.015
+CHANGED = 0.01
 ABSORBANCE_CHANGED = 0.02
 
 
@@ -94,24 +94,24 @@ class Settling:
 
 
 def settling_before_heating(found: CurveEstimate) -> Settling | None:
-    """How far the liquid sinks from its first reading to rest, from the baseline alone, in the shape of its own cooling.
+    """How far the liquid sinks from its first reading to rest, from the baseline alone, at the rate of its own cooling.
 
     A fresh liquid at the temperature of the air ends below it by the heat of evaporation over its loss. The ambient's
     own change is taken off where it was recorded. None where the baseline is too short to tell.
     """
-    prepared, modes = found.prepared, found.modes
+    prepared = found.prepared
     start = prepared.periods[0][0]
     before = prepared.present & (prepared.bin_s < start - 0.5 * prepared.bin_width_s)
     span = start - float(prepared.grid_s[0])
-    if np.count_nonzero(before) < 12 or span * modes.rates[1] < 0.3:
+    rate = 1.0 / float(found.values[1])
+    if np.count_nonzero(before) < 12 or span * rate < 0.3:
         return None
-    since = prepared.grid_s - prepared.grid_s[0]
-    shape = sum(g / modes.gain * np.exp(-p * since) for g, p in zip(modes.gains, modes.rates, strict=True))
-    columns = [prepared.binned(np.asarray(shape))[before], np.ones(int(np.count_nonzero(before)))]
+    shape = np.exp(-rate * (prepared.grid_s - prepared.grid_s[0]))
+    columns = [prepared.binned(shape)[before], np.ones(int(np.count_nonzero(before)))]
     data = prepared.data[before]
     ambient = background_inputs(prepared)
     if ambient is not None:
-        data = data - prepared.binned(prepared.response(modes.rates[1], ambient))[before]
+        data = data - prepared.binned(prepared.response(rate, ambient))[before]
     matrix = np.stack(columns, axis=1)
     solution = np.linalg.lstsq(matrix, data, rcond=None)[0]
     residuals = data - matrix @ solution
@@ -202,7 +202,10 @@ def _sample(found: CurveEstimate, conditions: Conditions, cautions: Cautions) ->
     taken = conditions.absorbances
     if len(taken) > 1 and taken[0].value > 0:
         change = taken[-1].value / taken[0].value - 1.0
-        u = float(np.hypot(taken[0].standard_uncertainty or 0.0, taken[-1].standard_uncertainty or 0.0)) / taken[0].value
+        u = (
+            float(np.hypot(taken[0].standard_uncertainty or 0.0, taken[-1].standard_uncertainty or 0.0))
+            / taken[0].value
+        )
         if exceeds(change, u, ABSORBANCE_CHANGED):
             cautions.add(
                 "sample_changed",

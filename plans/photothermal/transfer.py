@@ -130,8 +130,7 @@ def fit_transfer(
         start = np.clip(fit.shape, low + 1e-6, high - 1e-6)
         rise = columns.rise(fit)
         if turn < 3:
-            order = max(2, min(8, round(40.0 / prepared.bin_width_s)))
-            noise = refit_noise(fit, prepared.present, order, noise_floor(prepared))
+            noise = refit_noise(fit, prepared.present, noise_order(prepared), noise_floor(prepared))
     if fit is None or rise is None:
         raise RuntimeError("the fit was not made")
     columns = _Columns(prepared, rise, modes_from(fit.shape, fit.linear))
@@ -309,11 +308,29 @@ def fit_levels(transfer: TransferFit) -> LevelFit:
         np.concatenate([np.zeros(count), prior.mean[[2, 4, 5, 6, 7]]]),
         np.concatenate([np.full(count, np.inf), prior.sd[[2, 4, 5, 6, 7]]]),
     )
-    rows = transfer.fit.noise.rows(prepared.present)
-    white = transfer.fit.noise.whiten(matrix, rows)
-    data = transfer.fit.noise.whiten(np.where(prepared.present, prepared.data, 0.0), rows)
+    noise = transfer.fit.noise
+    # what the common fit could not follow counts as noise there; once each heating has its size it is gone
+    for _ in range(3):
+        linear, covariance, residuals = _solve_linear(prepared, matrix, known, noise)
+        noise = estimate_noise(
+            residuals, prepared.present, largest_order=noise_order(prepared), parameters=linear.size,
+            floor=noise_floor(prepared),
+        )  # fmt: skip
+    return LevelFit(linear[:count], covariance[:count, :count])
+
+
+def _solve_linear(prepared: Prepared, matrix: Array, known: Prior, noise: ArNoise) -> tuple[Array, Array, Array]:
+    """Coefficients (k,), covariance (k, k) and residuals (b,) of whitened linear least squares with a prior."""
+    rows = noise.rows(prepared.present)
+    white = noise.whiten(matrix, rows)
+    data = noise.whiten(np.where(prepared.present, prepared.data, 0.0), rows)
     prior_rows, prior_values = known.rows()
     stacked = np.vstack([white, prior_rows])
     linear = np.linalg.lstsq(stacked, np.concatenate([data, prior_values]), rcond=None)[0]
-    covariance = np.linalg.pinv(stacked.T @ stacked, hermitian=True)
-    return LevelFit(np.asarray(linear[:count]), np.asarray(covariance[:count, :count]))
+    residuals = np.where(prepared.present, prepared.data - matrix @ linear, 0.0)
+    return np.asarray(linear), np.asarray(np.linalg.pinv(stacked.T @ stacked, hermitian=True)), residuals
+
+
+def noise_order(prepared: Prepared) -> int:
+    """Largest order of the noise model: a memory of about forty seconds, two to eight bins."""
+    return max(2, min(8, round(40.0 / prepared.bin_width_s)))

@@ -1,4 +1,4 @@
-"""Whole commands in processes of their own, as a user calls them."""
+"""Whole commands as a user calls them: in this process, or, where the process matters, in one of their own."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from nanolab import cli
 
 DEADLINE_S = 100.0
 
@@ -31,8 +33,23 @@ Nanolab = Callable[..., Finished]
 
 
 @pytest.fixture
-def nanolab(tmp_path: Path) -> Nanolab:
-    """Run `nanolab ARGUMENTS…` in an empty folder."""
+def nanolab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Nanolab:
+    """Run `nanolab ARGUMENTS…` in this process, in an empty folder; the simulated bench is a process all the same."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Finished:
+        capsys.readouterr()
+        code = cli.main([str(word) for word in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err, captured.err
+        return Finished(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def nanolab_process(tmp_path: Path) -> Nanolab:
+    """Run `nanolab ARGUMENTS…` as a process of its own in an empty folder."""
 
     def run(*arguments: object) -> Finished:
         words = [sys.executable, "-m", "nanolab", *map(str, arguments)]

@@ -75,9 +75,12 @@ class Bench:
         laser: dict[str, Any] = self.truth("truth")["truth"]["laser"]
         return laser
 
+    def close_resources(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+
     def close(self) -> None:
-        for resource in self._opened:
-            resource.close()
+        self.close_resources()
         self._manager.close()
         self.control.close()
         self.truth.close()
@@ -86,10 +89,17 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def served() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def bench(served: Bench) -> Iterator[Bench]:
+    """The module's bench; what a test opens on it is closed with the test."""
+    yield served
+    served.close_resources()
 
 
 @pytest.fixture
