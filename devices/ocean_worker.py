@@ -96,7 +96,7 @@ class Worker:
         except ImportError as error:
             raise WorkerError(f"python-seabreeze cannot be imported ({error})") from None
         seabreeze.use(cast(Literal["cseabreeze", "pyseabreeze"], backend))
-        from seabreeze.spectrometers import _lib  # the backend that was chosen, whichever it is
+        from seabreeze.spectrometers import _lib  # noqa: PLC2701 - the only name of the backend that was chosen
 
         api = _lib.SeaBreezeAPI()
         if kind == "tcp":

@@ -1,8 +1,8 @@
 """A light Bluesky status: finished once by whoever comes first, without a thread of its own."""
 
-import _thread
 from collections import deque
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 
@@ -14,8 +14,8 @@ class Status:
     """
 
     def __init__(self) -> None:
-        self._claim = _thread.allocate_lock()
-        self._gate = _thread.allocate_lock()
+        self._claim = Lock()
+        self._gate = Lock()
         self._gate.acquire()
         self._done = False
         self._exception: BaseException | None = None

@@ -46,7 +46,7 @@ def _show(assay: "Assay", as_json: bool) -> None:
             p.kind,
             "" if p.unit == "1" else p.unit,
             "by rule" if p.default is None else str(p.default),
-            _limits(p),
+            limits_in_words(p),
             p.meaning,
         )
         for p in parameters
@@ -54,7 +54,7 @@ def _show(assay: "Assay", as_json: bool) -> None:
     write_table(("parameter", "type", "unit", "default", "limits", "meaning"), rows)
 
 
-def _limits(parameter: "Parameter") -> str:
+def limits_in_words(parameter: "Parameter") -> str:
     if parameter.choices:
         return "|".join(parameter.choices)
     low, high = parameter.low, parameter.high

@@ -145,11 +145,11 @@ def test_plans_newcomers_mistakes(call: Call) -> None:
 
 def test_choices_of_a_parameter_are_shown() -> None:
     from nanolab.assay import Parameter
-    from nanolab.commands.plans import _limits
+    from nanolab.commands.plans import limits_in_words
 
-    assert _limits(Parameter("m", "choice", "a", "", choices=("a", "b"))) == "a|b"
-    assert _limits(Parameter("m", "number", 1.0, "", low=0.5)) == "0.5…"
-    assert _limits(Parameter("m", "number", 1.0, "")) == ""
+    assert limits_in_words(Parameter("m", "choice", "a", "", choices=("a", "b"))) == "a|b"
+    assert limits_in_words(Parameter("m", "number", 1.0, "", low=0.5)) == "0.5…"
+    assert limits_in_words(Parameter("m", "number", 1.0, "")) == ""
 
 
 # --- devices ----------------------------------------------------------------------------------------------------
