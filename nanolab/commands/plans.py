@@ -55,6 +55,7 @@ def _show(assay: "Assay", as_json: bool) -> None:
 
 
 def limits_in_words(parameter: "Parameter") -> str:
+    """Return what a parameter may be, short enough for a table: choices, or low…high."""
     if parameter.choices:
         return "|".join(parameter.choices)
     low, high = parameter.low, parameter.high
