@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import model_validator
 
-from devices.instrument import ScpiSettings, quantity
+from devices.linked import LinkSettings, quantity
 from nanolab.quantities import Quantity
 
 
-class ITC4001Settings(ScpiSettings):
+class ITC4001Settings(LinkSettings):
     """The laser's table of bench.toml; quantities as text with units."""
 
     full_scale_a: ClassVar[float] = 1.0

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from ophyd import Component, Kind
 from pydantic import Field, field_validator
 
-from devices.instrument import ScpiInstrument, ScpiSettings, quantity
+from devices.instrument import ScpiInstrument
+from devices.linked import LinkSettings, quantity
 from devices.scpi import OVERLOAD
 from devices.signals import Reading
 from nanolab.errors import DeviceError
@@ -50,7 +51,7 @@ _TAKEN = {
 }
 
 
-class Keysight34970ASettings(ScpiSettings):
+class Keysight34970ASettings(LinkSettings):
     """The scanner's table of bench.toml; quantities as text with units."""
 
     channels: dict[str, int] = Field(default_factory=lambda: {"sample": 101, "ambient": 102})
@@ -109,7 +110,7 @@ class Keysight34970A(ScpiInstrument):
     nplc = Component(Reading, value=math.nan, kind=Kind.config)
     open_check = Component(Reading, value=0, kind=Kind.config)
 
-    Settings: ClassVar[type[ScpiSettings]] = Keysight34970ASettings
+    Settings: ClassVar[type[LinkSettings]] = Keysight34970ASettings
     models = ("34970A", "34972A")
 
     def __new__(cls, context: DeviceContext, **_kwargs: Any) -> Self:

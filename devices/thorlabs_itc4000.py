@@ -18,11 +18,12 @@ from typing import Any, ClassVar
 
 from ophyd import Component, Kind
 
-from devices.instrument import ScpiInstrument, ScpiSettings
+from devices.instrument import ScpiInstrument
 from devices.itc4000_settings import ITC4001Settings, ITC4005Settings
 from devices.itc4000_wire import LOOK_EVERY_S, OFF, ITC4000Wire
 from devices.itc4000_words import Look, words
 from devices.link import GaveWayError, HungError
+from devices.linked import LinkSettings
 from devices.signals import Reading
 from devices.status import Status
 from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, RefusedError
@@ -59,7 +60,7 @@ class _ITC4000(ScpiInstrument):
     calibration_date = Component(Reading, value="", kind=Kind.config)
     serial = Component(Reading, value="", kind=Kind.config)
 
-    Settings: ClassVar[type[ScpiSettings]] = ITC4001Settings
+    Settings: ClassVar[type[LinkSettings]] = ITC4001Settings
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)

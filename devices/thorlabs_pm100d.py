@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from ophyd import Component, Kind
 from pydantic import Field
 
-from devices.instrument import ScpiInstrument, ScpiSettings, quantity
+from devices.instrument import ScpiInstrument
+from devices.linked import LinkSettings, quantity
 from devices.signals import Reading
 from devices.status import Status
 from nanolab.errors import DeviceError
@@ -28,7 +29,7 @@ ZEROING = 1
 """What SENS:CORR:COLL:ZERO:STAT? says while a zero is being taken."""
 
 
-class ThorlabsPM100DSettings(ScpiSettings):
+class ThorlabsPM100DSettings(LinkSettings):
     """The power meter's table of bench.toml; quantities as text with units."""
 
     position: Literal["sample_plane", "behind_cuvette", "pickoff"]
@@ -55,7 +56,7 @@ class ThorlabsPM100D(ScpiInstrument):
     sample_plane_ratio = Component(Reading, value=math.nan, kind=Kind.config)
     zero_magnitude = Component(Reading, value=math.nan, kind=Kind.config)
 
-    Settings: ClassVar[type[ScpiSettings]] = ThorlabsPM100DSettings
+    Settings: ClassVar[type[LinkSettings]] = ThorlabsPM100DSettings
     models = ("PM100D", "PM100USB")
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
