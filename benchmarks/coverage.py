@@ -22,10 +22,12 @@ import numpy as np
 
 from nanolab.models.water import water_absorption_per_cm
 from nanolab.quantities import Quantity
-from plans.photothermal.balance import PhotothermalResult, analyze
+from plans.photothermal.balance import analyze
 from plans.photothermal.conditions import Blank, Conditions
 from plans.photothermal.curve import HeatingCurve
 from plans.photothermal.prediction import Beliefs, Program, predict, verdict
+from plans.photothermal.record import switches_at_readings
+from plans.photothermal.result import PhotothermalResult
 from sims.world.campaign import RunArrays, Segment, record_run
 from sims.world.config import WorldConfig
 from sims.world.heater import HeaterResult, heater_calibration
@@ -165,6 +167,7 @@ def curve_of(run: RunArrays, meter_share: float, name: str) -> HeatingCurve:
         run.ambient_c,
         run.meter_w / meter_share,
         name,
+        switches=switches_at_readings(run.time_s, run.laser_on),
     )
 
 

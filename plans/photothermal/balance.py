@@ -1,4 +1,4 @@
-"""The photothermal efficiency of one or several runs, with its budget, cautions and comparisons.
+"""The photothermal efficiency of one run, with its budget and cautions.
 
     efficiency = hS (dT - kappa dT_blank) / (P T_opt f_t mu_n / (mu_n + mu_w)),  hS = C_eff / tau
 
@@ -7,9 +7,8 @@ the plateau: the same definition by which a heater in the liquid measures C_eff,
 cancels. Every input is drawn once and used wherever it enters (JCGM 101).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from plans.photothermal.conditions import Blank, Conditions, with_defaults
 from plans.photothermal.curve import HeatingCurve, prepare
 from plans.photothermal.estimates import QUANTITIES, CurveEstimate, estimate, line_quantity
 from plans.photothermal.methods import METHODS, method_model
+from plans.photothermal.result import PhotothermalResult
 from plans.photothermal.signs import look_for_signs
 from plans.photothermal.transfer import fit_amplitude
 
@@ -34,58 +34,8 @@ WALL_SHARE_UNKNOWN = 0.15
 """Standard uncertainty of the share of the blank's rise that is wall heat, where the solvent's own cannot be computed."""
 
 
-@dataclass(frozen=True)
-class PhotothermalResult:
-    """What the analysis of one or several runs says; quantities that the data cannot support are None.
-
-    ``shares`` terms of the budget of the efficiency, largest first; ``draws`` Monte Carlo draws (n,) by quantity;
-    ``estimates`` one for each run; ``each`` the results of the runs where there are several.
-    """
-
-    method: str
-    heat_capacity_used: str
-    efficiency: Quantity | None
-    external_efficiency: Quantity | None
-    absorption_efficiency: Quantity | None
-    time_constant_heating: Quantity | None
-    time_constant_cooling: Quantity | None
-    heat_capacity: Quantity | None
-    heat_loss: Quantity | None
-    temperature_rise: Quantity
-    blank_rise: Quantity | None
-    power: Quantity | None
-    residual_autocorrelation: float
-    shares: Mapping[str, float]
-    cautions: Cautions
-    draws: Mapping[str, Array]
-    estimates: Sequence[CurveEstimate]
-    refused: tuple[str, ...] = ()
-    each: tuple["PhotothermalResult", ...] = ()
-    spread: Quantity | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return `result` of the machine-readable contract."""
-        first = self.estimates[0]
-        named = (
-            "efficiency", "external_efficiency", "absorption_efficiency", "time_constant_heating",
-            "time_constant_cooling", "heat_capacity", "heat_loss", "temperature_rise", "blank_rise", "power",
-        )  # fmt: skip
-        out: dict[str, Any] = {"method": self.method, "heat_capacity_used": self.heat_capacity_used}
-        for name in named:
-            quantity: Quantity | None = getattr(self, name)
-            out[name] = None if quantity is None else quantity.to_json()
-        out["one_node"] = first.one_node.to_json()
-        out["two_node"] = first.two_node.to_json()
-        out["residual_autocorrelation"] = self.residual_autocorrelation
-        out["shares"] = [{"term": term, "share": share} for term, share in self.shares.items()]
-        if self.each:
-            out["each"] = [result.to_json() for result in self.each]
-            out["spread_between"] = None if self.spread is None else self.spread.to_json()
-        return out
-
-
 def analyze(
-    curves: Sequence[HeatingCurve] | HeatingCurve,
+    curve: HeatingCurve,
     conditions: Conditions,
     blank: Blank | None = None,
     *,
@@ -93,25 +43,19 @@ def analyze(
     seed: int = 0,
     draws: int = DEFAULT_DRAWS,
 ) -> PhotothermalResult:
-    """Analyse one run, or several runs of one material under the same conditions.
+    """Analyse one run; its cycles are one curve.
 
     Parameters
     ----------
-    curves : HeatingCurve or sequence
-        One for each run; the cycles of a run are one curve.
+    curve : HeatingCurve
     conditions : Conditions
-        What is known beside the curves.
+        What is known beside the curve.
     blank : Blank or None
         The solvent blank; without it nothing is subtracted, with a caution.
     method : str
         One of METHODS.
     seed, draws : int
         Of the Monte Carlo propagation; use the same for a prediction that the result is compared with.
-
-    Returns
-    -------
-    PhotothermalResult
-        Of several runs: the mean, with the spread between the runs in its uncertainty.
 
     Raises
     ------
@@ -120,14 +64,7 @@ def analyze(
     """
     if method not in METHODS:
         raise UsageError(f"method '{method}' is not known; {nearest(method, list(METHODS))}")
-    series = [curves] if isinstance(curves, HeatingCurve) else list(curves)
-    if not series:
-        raise UsageError("there is no curve to analyse")
-    results = [
-        _analyze_one(curve, conditions, blank, method, seed, draws, label=f"run {index + 1}: " if index else "")
-        for index, curve in enumerate(series)
-    ]
-    return results[0] if len(results) == 1 else _combine(results)
+    return interpret(look_at(curve, conditions), conditions, blank, method=method, seed=seed, draws=draws)
 
 
 @dataclass(frozen=True)
@@ -136,12 +73,6 @@ class BlankRise:
 
     per_watt: float
     standard_uncertainty: float
-
-
-def _analyze_one(
-    curve: HeatingCurve, stated: Conditions, blank: Blank | None, method: str, seed: int, draws: int, label: str
-) -> PhotothermalResult:
-    return interpret(look_at(curve, stated), stated, blank, method=method, seed=seed, draws=draws, label=label)
 
 
 def look_at(curve: HeatingCurve, conditions: Conditions) -> CurveEstimate:
@@ -162,7 +93,6 @@ def interpret(
     method: str,
     seed: int = 0,
     draws: int = DEFAULT_DRAWS,
-    label: str = "",
 ) -> PhotothermalResult:
     """Turn what a curve shows into quantities, by one method. Parameters as of `analyze`."""
     cautions = Cautions()
@@ -176,7 +106,7 @@ def interpret(
     capacity, used = chosen_heat_capacity(conditions, method, cautions)
     _look_for_missing(conditions, capacity, method, cautions)
     blank_rise = _blank_rise(blank, conditions, found, cautions)
-    _draw_inputs(inputs, conditions, capacity, found, blank_rise, label)
+    _draw_inputs(inputs, conditions, capacity, found, blank_rise)
     look_for_signs(found, conditions, cautions)
     outputs = _outputs(inputs, conditions, capacity, blank_rise, method, found)
     efficiency = outputs.get("efficiency")
@@ -205,7 +135,8 @@ def interpret(
         shares={term: share for term, share in shares.items() if share > 0},
         cautions=cautions,
         draws={name: output.draws for name, output in outputs.items()},
-        estimates=(found,),
+        estimate=found,
+        conditions=conditions,
         refused=_refused(quantities, conditions, capacity),
     )
 
@@ -283,9 +214,9 @@ def _blank_rise(
 
 
 def _draw_inputs(
-    inputs: Inputs, c: Conditions, capacity: Quantity | None, found: CurveEstimate, blank: BlankRise | None, label: str
+    inputs: Inputs, c: Conditions, capacity: Quantity | None, found: CurveEstimate, blank: BlankRise | None
 ) -> None:
-    """Draw every input of the budget once; `label` keeps the runs of a series apart in what is their own."""
+    """Draw every input of the budget once."""
     shared = (
         ("power", c.power), ("power_gain", c.power_gain), ("absorbance", c.absorbance), ("window", c.window),
         ("path_length", c.path_length), ("thermometer_gain", c.thermometer_gain), ("albedo", c.albedo),
@@ -298,9 +229,9 @@ def _draw_inputs(
         [f"curve_{name}" for name in QUANTITIES],
         found.values,
         found.covariance,
-        f"{label}curve (noise)",
+        "curve (noise)",
     )
-    inputs.normal("model", 0.0, found.spread, f"{label}curve (spread between models)")
+    inputs.normal("model", 0.0, found.spread, "curve (spread between models)")
     inputs.normal("calibration_rise", 0.0, found.calibration_spread, "heat capacity at another rise")
     if blank is not None:
         inputs.normal("blank", blank.per_watt, blank.standard_uncertainty, "blank (noise)")
@@ -404,42 +335,3 @@ def _refused(quantities: Mapping[str, Quantity], c: Conditions, capacity: Quanti
     """Quantities whose inputs were all given and which are not there all the same."""
     given = capacity is not None and c.power is not None and c.absorbance is not None
     return ("efficiency",) if given and "efficiency" not in quantities else ()
-
-
-def _combine(results: Sequence[PhotothermalResult]) -> PhotothermalResult:
-    """Mean of several runs: shared inputs stay shared (paired draws), and the spread between the runs is added."""
-    first = results[0]
-    cautions = Cautions()
-    for index, result in enumerate(results):
-        name = result.estimates[0].prepared.curve.name or f"run {index + 1}"
-        for caution in result.cautions:
-            cautions.add(caution.code, f"{name}: {caution.text}", caution.quantity)
-    draws: dict[str, Array] = {}
-    combined: dict[str, Quantity | None] = {}
-    spread: Quantity | None = None
-    for name in ("efficiency", "external_efficiency", "absorption_efficiency", "heat_loss"):
-        quantities = [getattr(result, name) for result in results]
-        if any(quantity is None for quantity in quantities):
-            combined[name] = None
-            continue
-        values = np.array([quantity.value for quantity in quantities])
-        between = float(np.std(values, ddof=1))
-        if name == "efficiency":
-            spread = Quantity(between, "1")
-        mean_draws = np.mean([result.draws[name] for result in results], axis=0)
-        extra = Inputs(0, mean_draws.size).standard(f"{name} between runs") * between / np.sqrt(len(results))
-        draws[name] = mean_draws + extra
-        combined[name] = Quantity.from_samples(draws[name], quantities[0].unit, float(values.mean()))
-    return replace(
-        first,
-        efficiency=combined["efficiency"],
-        external_efficiency=combined["external_efficiency"],
-        absorption_efficiency=combined["absorption_efficiency"],
-        heat_loss=combined["heat_loss"],
-        draws=draws,
-        cautions=cautions,
-        estimates=tuple(found for result in results for found in result.estimates),
-        refused=tuple(sorted({name for result in results for name in result.refused})),
-        each=tuple(results),
-        spread=spread,
-    )

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from nanolab.analysis.cautions import Caution, Cautions
 from nanolab.quantities import Quantity
-from plans.photothermal.balance import PhotothermalResult
 from plans.photothermal.figure import Picture, draw
+from plans.photothermal.result import PhotothermalResult
 
 Array = npt.NDArray[np.float64]
 
@@ -245,10 +245,10 @@ def _text(quantity: dict[str, Any] | None) -> str:
 
 def picture_of(name: str, result: PhotothermalResult, cautions: Sequence[Caution]) -> bytes:
     """Return the picture of one analysed curve as SVG."""
-    prepared = result.estimates[0].prepared
+    prepared = result.estimate.prepared
     curve = prepared.curve
     good = curve.usable
-    fit = np.interp(curve.time_s[good], prepared.bin_s, result.estimates[0].transfer.fit.fitted)
+    fit = np.interp(curve.time_s[good], prepared.bin_s, result.estimate.transfer.fit.fitted)
     efficiency = result.efficiency
     subtitle = "no efficiency: see the cautions" if efficiency is None else f"efficiency {efficiency}"
     picture = Picture(

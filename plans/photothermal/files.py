@@ -14,7 +14,7 @@ from nanolab.analysis.tables import CurveTable, ReadOptions, read_curve
 from nanolab.assay import Report
 from nanolab.errors import UsageError, nearest
 from nanolab.quantities import Quantity
-from plans.photothermal.balance import PhotothermalResult, analyze
+from plans.photothermal.balance import analyze
 from plans.photothermal.conditions import RELATIVE_DEFAULTS, Blank, Conditions
 from plans.photothermal.curve import HeatingCurve
 from plans.photothermal.file_curves import base_of, heating_curve, signs_of_file
@@ -26,6 +26,7 @@ from plans.photothermal.file_report import (
     unsupported_removed,
 )
 from plans.photothermal.methods import METHODS
+from plans.photothermal.result import PhotothermalResult
 
 if TYPE_CHECKING:
     from nanolab.bench.config import BenchConfig

@@ -5,7 +5,7 @@
 
 Of the five numbers of two nodes one temperature shows four: with z = k C_s/C_w + g_w the transfer function is
 ``a (s + z) / ((s + p1)(s + p2))``. It is fitted in these, so that every fit has one best answer. The wall's share
-follows only where the heat capacities of liquid and wall are known (`wall_coupling`).
+follows only where the heat capacities of liquid and wall are known (`plans.photothermal.wall`).
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class OneNode:
 class TwoNode:
     """Initial slope a (K/s), eigen-times (s, fast first), loss rate p1 p2 / z (1/s), rms (K).
 
-    ``rates`` (p1, p2) and ``zero`` z in 1/s are the fitted numbers behind them.
+    ``draws`` (3, m) p1, p2 and z in 1/s under noise like that of the residuals.
     """
 
     initial_slope: Quantity
@@ -50,8 +50,7 @@ class TwoNode:
     loss_rate: Quantity
     rms: Quantity
     residuals: Array
-    rates: tuple[float, float]
-    zero: float
+    draws: Array
 
     def to_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
@@ -76,7 +75,7 @@ def fit_one_node(prepared: Prepared, offset: float | None) -> OneNode:
         return np.asarray(p["offset"].value + p["a"].value * t * prepared.binned(prepared.response(1.0 / t)))
 
     best = _least_squares(model, [start], prepared)
-    spread = _spread(model, best, ["a", "tau"], prepared)
+    spread = _half_width(_noise_draws(model, best, ["a", "tau"], prepared))
     residuals, rms = _residuals(model, best, prepared)
     return OneNode(
         Quantity(float(best["a"].value), "K/s", float(spread[0])),
@@ -108,35 +107,16 @@ def fit_two_nodes(prepared: Prepared, offset: float | None, one: OneNode) -> Two
     best = _least_squares(model, starts, prepared)
     residuals, rms = _residuals(model, best, prepared)
     p1, p2, z = _rates(best)
-    u = _spread(model, best, ["a", "ln_p2", "ln_ratio", "share"], prepared, derived=_derived)
+    drawn, rates = _derived(_noise_draws(model, best, ["a", "ln_p2", "ln_ratio", "share"], prepared))
+    u = _half_width(drawn)
     return TwoNode(
         Quantity(float(best["a"].value), "K/s", float(u[0])),
         (Quantity(1.0 / p1, "s", float(u[1])), Quantity(1.0 / p2, "s", float(u[2]))),
         Quantity(p1 * p2 / z, "1/s", float(u[3])),
         rms,
         residuals,
-        (p1, p2),
-        z,
+        rates,
     )
-
-
-def wall_coupling(two: TwoNode, capacity_ratio: float) -> tuple[float, float, float]:
-    """Coupling k, loss g of the liquid and loss g_w of the wall in 1/s, for a given C_s / C_w.
-
-    From z = k r + g_w, p1 + p2 = k + g + z, p1 p2 = z (k + g) - k^2 r with r = C_s / C_w.
-    ValueError where no positive set exists for this ratio.
-    """
-    p1, p2 = two.rates
-    z, r = two.zero, capacity_ratio
-    left = p1 + p2 - z
-    square = (z * left - p1 * p2) / r
-    if square <= 0:
-        raise ValueError(f"no wall with C_s/C_w = {r:g} gives these eigen-times")
-    k = float(np.sqrt(square))
-    g, g_w = left - k, z - k * r
-    if g < 0 or g_w < 0:
-        raise ValueError(f"C_s/C_w = {r:g} would need a negative loss: the wall's heat capacity does not fit the curve")
-    return k, float(g), float(g_w)
 
 
 def _rates(p: Any) -> tuple[float, float, float]:
@@ -149,14 +129,14 @@ def _gains(a: float, p1: float, p2: float, z: float) -> tuple[float, float]:
     return a * (p1 - z) / (p1 - p2) / p1, a * (z - p2) / (p1 - p2) / p2
 
 
-def _derived(values: Array) -> Array:
-    """Slope, eigen-times and loss rate (4, m) from a, ln p2, ln ratio, share (4, m)."""
+def _derived(values: Array) -> tuple[Array, Array]:
+    """Slope, eigen-times and loss rate (4, m), and p1, p2 and z (3, m), from a, ln p2, ln ratio, share (4, m)."""
     # draws along a direction that the curve does not determine run off: held where exp is still a number
     logarithms = np.clip(values[1:3], -60.0, 60.0)
     a, p2, ratio, share = values[0], np.exp(logarithms[0]), np.exp(logarithms[1]), values[3]
     p1 = p2 * ratio
     z = p2 + np.clip(share, 1e-9, 1 - 1e-9) * (p1 - p2)
-    return np.stack([a, 1.0 / p1, 1.0 / p2, p1 * p2 / z])
+    return np.stack([a, 1.0 / p1, 1.0 / p2, p1 * p2 / z]), np.stack([p1, p2, z])
 
 
 def _add_offset(start: Any, prepared: Prepared, offset: float | None) -> None:
@@ -197,8 +177,8 @@ def _residuals(model: Any, best: Any, prepared: Prepared) -> tuple[Array, Quanti
     return residuals, Quantity(float(np.sqrt(total / prepared.counts.sum())), "K")
 
 
-def _spread(model: Any, best: Any, names: list[str], prepared: Prepared, derived: Any = None) -> Array:
-    """Standard uncertainties under noise like the residuals: drawn with their memory, carried through the fit."""
+def _noise_draws(model: Any, best: Any, names: list[str], prepared: Prepared) -> Array:
+    """Parameters (k, m) under noise like the residuals: drawn with their memory, carried through the fit."""
     residuals, _ = _residuals(model, best, prepared)
     free = [name for name in best if best[name].vary]
     jacobian = np.stack([_derivative(model, best, name) for name in free], axis=1)[prepared.present]
@@ -207,10 +187,11 @@ def _spread(model: Any, best: Any, names: list[str], prepared: Prepared, derived
     draws = noise.draw(generator, NOISE_DRAWS, prepared.data.size)[:, prepared.present]
     scale = np.linalg.norm(jacobian, axis=0)
     changes = np.linalg.pinv(jacobian / scale, rcond=1e-9) @ draws.T / scale[:, None]
-    values = np.stack([best[name].value + changes[free.index(name)] for name in names])
-    if derived is not None:
-        values = derived(values)
-    # quartiles: a few draws may run into a bound of the parameters and would rule a standard deviation
+    return np.stack([best[name].value + changes[free.index(name)] for name in names])
+
+
+def _half_width(values: Array) -> Array:
+    """Standard uncertainties (k,) of draws (k, m) by quartiles: a few that run into a bound must not rule them."""
     low, high = np.percentile(values, [15.865, 84.135], axis=1)
     return np.asarray(0.5 * (high - low))
 

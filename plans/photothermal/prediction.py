@@ -16,7 +16,7 @@ from nanolab.models.energy_balance import particle_share, solvent_share
 from nanolab.quantities import Quantity
 
 if TYPE_CHECKING:
-    from plans.photothermal.balance import PhotothermalResult
+    from plans.photothermal.result import PhotothermalResult
 
 Array = npt.NDArray[np.float64]
 Draws = Mapping[str, Array]

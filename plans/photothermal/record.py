@@ -47,7 +47,7 @@ def curve_of(run: "Run") -> HeatingCurve:
         ambient_c=None if ambient is None else np.asarray(ambient, dtype=float),
         power_w=power,
         name=str(run.start.get("sample", {}).get("sample", {}).get("name", run.uid[:8])),
-        switches=_switches(time - start, on),
+        switches=switches_at_readings(time - start, on),
     )
 
 
@@ -56,7 +56,7 @@ def laser_on(table: Mapping[str, Any]) -> Mask:
     return np.asarray(table["laser_emitting"], dtype=float) > 0
 
 
-def _switches(time_s: Array, on: Mask) -> tuple[tuple[float, bool], ...]:
+def switches_at_readings(time_s: Array, on: Mask) -> tuple[tuple[float, bool], ...]:
     """Times of the switches: the plan switches the laser and reads at once, so the first reading tells."""
     edges = np.flatnonzero(np.diff(on.astype(int))) + 1
     found = [(float(time_s[index]), bool(on[index])) for index in edges]

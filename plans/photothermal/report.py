@@ -12,13 +12,14 @@ from nanolab.assay import Report
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
 from plans.photothermal.absorbance import RunAbsorbance, absorbance_of, imported
-from plans.photothermal.balance import PhotothermalResult, analyze
+from plans.photothermal.balance import analyze
 from plans.photothermal.conditions import Blank, Conditions
 from plans.photothermal.figure import Picture, draw
 from plans.photothermal.ladder import ladder
 from plans.photothermal.linearity import linearity_of
 from plans.photothermal.prediction import Prediction, verdict
 from plans.photothermal.record import curve_of, incident_power, live_absorbance
+from plans.photothermal.result import PhotothermalResult
 
 if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
@@ -238,7 +239,7 @@ def _picture(
     run: "Run", result: PhotothermalResult, prediction: Prediction, gathered: _Gathered, rows: Sequence[tuple[str, str]]
 ) -> Picture:
     curve = curve_of(run)
-    found = result.estimates[0]
+    found = result.estimate
     fitted = np.interp(curve.time_s, found.prepared.bin_s, found.transfer.fit.fitted)
     starts = [time for time, on in curve.switch_times() if on]
     shift = (starts[0] if starts else 0.0) - _predicted_start(prediction)

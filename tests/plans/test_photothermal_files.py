@@ -10,10 +10,11 @@ from nanolab.analysis.cautions import Caution, Cautions
 from nanolab.analysis.tables import CurveTable
 from nanolab.errors import FileInvalidError, UsageError
 from nanolab.quantities import Quantity
-from plans.photothermal.balance import PhotothermalResult, analyze
+from plans.photothermal.balance import analyze
 from plans.photothermal.conditions import Conditions
 from plans.photothermal.file_curves import base_of, heating_curve, signs_of_file
 from plans.photothermal.file_report import combined_json, result_json, unsupported_removed
+from plans.photothermal.result import PhotothermalResult
 
 TIME = np.arange(0.0, 600.0, 2.0)
 
@@ -193,11 +194,11 @@ def test_numbers_that_mean_nothing_become_null(
 
 
 def test_node_models_are_held_to_what_is_determined(result: PhotothermalResult) -> None:
-    found = result.estimates[0]
+    found = result.estimate
     nowhere = replace(found.two_node, eigen_times=(Quantity(20.0, "s", 1e90), Quantity(30.0, "s", 1.0)))
     undetermined = replace(found)
     vars(undetermined)["two_node"] = nowhere  # a cached property: as if it had been fitted
-    broken = replace(result, estimates=(undetermined,))
+    broken = replace(result, estimate=undetermined)
     cautions = Cautions()
     document = result_json(broken, "balance", cautions)
     assert document["two_node"]["eigen_times"] is None
