@@ -146,7 +146,9 @@ def run(assay: str, options: "FileOptions", out: Path | None, as_json: bool) -> 
     if as_json:
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
-        show(report)
+        from nanolab.commands.show import show_report
+
+        show_report(report)
     if report.refused:
         names = ", ".join(report.refused)
         sys.stderr.write(f"the data cannot support: {names}, though every input was given (see the cautions)\n")
@@ -186,56 +188,14 @@ def keep(folder: Path, document: Mapping[str, Any], report: "Report") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "result.json").write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         if report.ladder is not None:
+            from nanolab.commands.show import ladder_csv
+
             (folder / "ladder.csv").write_text(ladder_csv(report.ladder), encoding="utf-8")
         if report.figure_svg is not None:
             (folder / "figure.svg").write_bytes(report.figure_svg)
     except OSError as error:
         raise FileInvalidError(f"--out {folder}: cannot be written ({error.strerror})") from error
     sys.stderr.write(f"kept in {folder}\n")
-
-
-def ladder_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the ladder as CSV, ready for a supplement; a convention without a number has empty cells."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["convention", "efficiency", "standard_uncertainty", "lower_95", "upper_95", "difference"])
-    for row in rows:
-        quantity = row["efficiency"]
-        numbers = ["", "", "", ""]
-        if quantity is not None:
-            low, high = quantity["interval_95"] or ("", "")
-            numbers = [quantity["value"], quantity["standard_uncertainty"], low, high]
-        writer.writerow([row["convention"], *numbers, row["difference"]])
-    return text.getvalue()
-
-
-def show(report: "Report") -> None:
-    """Print rows, ladder and cautions on standard output."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=sys.stdout, highlight=False)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in report.rows:
-        table.add_row(name, value)
-    console.print(table)
-    if report.ladder is not None:
-        rungs = Table(title="the same data under every convention")
-        for heading in ("convention", "efficiency", "95 % interval", "what makes the difference"):
-            rungs.add_column(heading)
-        for row in report.ladder:
-            quantity = row["efficiency"]
-            interval = "–" if quantity is None else "{:.3f} … {:.3f}".format(*quantity["interval_95"])
-            value = "–" if quantity is None else f"{quantity['value']:.3f}"
-            rungs.add_row(str(row["convention"]), value, interval, str(row["difference"]))
-        console.print(rungs)
-    for caution in report.cautions:
-        console.print(f"! {caution['text']}", markup=False)
-    if not report.cautions:
-        console.print("no cautions")
 
 
 def pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:

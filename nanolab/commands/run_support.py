@@ -1,7 +1,6 @@
 """What `nanolab run` does around the runs: read the files, analyse, store, and show."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +59,7 @@ def analyse_and_store(
     assay: Assay, setup: Setup, forecast: Forecast, performance: "Performance", ladder: bool
 ) -> Report | None:
     """Analyse the finished runs and keep result, prediction and picture in the sample's run folder."""
+    from nanolab.commands.show import ladder_csv
     from nanolab.journal.derived import write_derived
     from nanolab.journal.reader import open_run
 
@@ -71,6 +71,8 @@ def analyse_and_store(
     document = as_contract(assay, setup, forecast, performance, report)
     write_derived(folder, "prediction.json", json.dumps(forecast.prediction, indent=1))
     write_derived(folder, "result.json", json.dumps(document, indent=1))
+    if report.ladder is not None:
+        write_derived(folder, "ladder.csv", ladder_csv(report.ladder))
     if report.figure_svg is not None:
         write_derived(folder, "figure.svg", report.figure_svg)
     return report
@@ -109,44 +111,14 @@ def as_contract(
 
 def print_report(document: Mapping[str, Any], report: Report | None) -> None:
     """Show the result as tables on standard output."""
-    from rich.console import Console
-    from rich.table import Table
+    from nanolab.commands.show import console, show_report
 
-    console = Console(file=sys.stdout, highlight=False)
+    out = console()
     run = document["run"]
     if run is not None:
         stamp = "SIMULATED  " if run["simulated"] else ""
-        console.print(f"{stamp}{run['plan']} {run['uid'][:8]}: {run['status']}")
+        out.print(f"{stamp}{run['plan']} {run['uid'][:8]}: {run['status']}")
     if report is not None:
-        table = Table(show_header=False, box=None, pad_edge=False)
-        for name, value in report.rows:
-            table.add_row(name, value)
-        console.print(table)
-        if report.ladder is not None:
-            print_ladder(report.ladder)
-        for caution in report.cautions:
-            console.print(f"! {caution['text']}", markup=False)
-        if not report.cautions:
-            console.print("no cautions")
+        show_report(report)
     for entry in document["runs"]:
-        console.print(f"{entry['role']:<10} {entry['path']}", markup=False, soft_wrap=True)
-
-
-def print_ladder(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Show the same curve under every convention, ready for a supplement."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="the same data under every convention")
-    for heading in ("convention", "efficiency", "95 % interval", "what makes the difference"):
-        table.add_column(heading)
-    for row in rows:
-        quantity = row.get("efficiency")
-        value, interval = "–", "–"
-        if quantity is not None:
-            value = f"{quantity['value']:.3f}"
-            if quantity.get("interval_95") is not None:
-                low, high = quantity["interval_95"]
-                interval = f"{low:.3f} … {high:.3f}"
-        table.add_row(str(row["convention"]), value, interval, str(row["difference"]))
-    Console(file=sys.stdout, highlight=False).print(table)
+        out.print(f"{entry['role']:<10} {entry['path']}", markup=False, soft_wrap=True)

@@ -70,7 +70,7 @@ def report(
         cautions=cautions,
         rows=rows,
         ladder=rungs,
-        figure_svg=draw(_picture(run, result, prediction, gathered, rows)),
+        figure_svg=draw(_picture(run, result, prediction, gathered, rows, words)),
         refused=result.refused,
     )
 
@@ -236,7 +236,12 @@ def rows_of(
 
 
 def _picture(
-    run: "Run", result: PhotothermalResult, prediction: Prediction, gathered: _Gathered, rows: Sequence[tuple[str, str]]
+    run: "Run",
+    result: PhotothermalResult,
+    prediction: Prediction,
+    gathered: _Gathered,
+    rows: Sequence[tuple[str, str]],
+    judged: Mapping[str, Any] | None,
 ) -> Picture:
     curve = curve_of(run)
     found = result.estimate
@@ -247,7 +252,8 @@ def _picture(
     chosen = [name for name in spectra if name in {"before", "imported"}] + list(spectra)[-1:]
     return Picture(
         title=f"photothermal: {curve.name}",
-        subtitle=f"{rows[0][0]}: {rows[0][1]}",
+        subtitle=f"{rows[0][0]}: {rows[0][1]}"
+        + ("" if judged is None else f"; {judged['word']} (z = {judged['z']:.2f})"),
         time_s=curve.time_s,
         temperature_c=np.where(curve.valid, curve.temperature_c, np.nan),
         laser_on=curve.laser_on,

@@ -16,13 +16,13 @@ from typer.testing import CliRunner, Result
 from nanolab.commands.analyze import (
     command,
     find_analyst,
-    ladder_csv,
     line_range,
     pairs,
     quantities,
     slope_and_offset,
     split_name,
 )
+from nanolab.commands.show import ladder_csv
 from nanolab.errors import FileInvalidError, NanolabError, UsageError
 
 REFERENCE = Path(os.environ.get("NANOLAB_REFERENCE_DATA", Path(__file__).parents[3] / "shared" / "data"))

@@ -46,8 +46,14 @@ def curve(rise: npt.NDArray[Any]) -> HeatingCurve:
 def result() -> PhotothermalResult:
     rise = heated(LIQUID, WALL, COUPLING, LIQUID_LOSS, WALL_LOSS)
     one = Quantity(1.0, "1", 0.0)
-    known = {"liquid_heat_capacity": Quantity(LIQUID, "J/K", 0.02), "wall_heat_capacity": Quantity(WALL, "J/K", 0.05)}
-    return analyze(curve(rise), Conditions(power=Quantity(1.0, "W", 0.0), absorbance=one, window=one, **known))
+    known = Conditions(
+        power=Quantity(1.0, "W", 0.0),
+        absorbance=one,
+        window=one,
+        liquid_heat_capacity=Quantity(LIQUID, "J/K", 0.02),
+        wall_heat_capacity=Quantity(WALL, "J/K", 0.05),
+    )
+    return analyze(curve(rise), known)
 
 
 def test_the_profile_over_the_walls_heat_capacity_is_flat() -> None:
