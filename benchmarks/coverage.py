@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -296,9 +296,17 @@ def run_many(seeds: Sequence[int], divide_by: float, kind: str, workers: int) ->
     """Run worlds in worker processes."""
     job = partial(run_world, divide_by=divide_by, kind=kind)
     if workers <= 1:
-        return [job(seed) for seed in seeds]
+        return list(_counted(map(job, seeds), kind, len(seeds)))
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(job, seeds, chunksize=4))
+        return list(_counted(pool.map(job, seeds, chunksize=4), kind, len(seeds)))
+
+
+def _counted(outcomes: Iterable[Outcome], kind: str, total: int) -> Iterator[Outcome]:
+    """Pass outcomes on and say how far it is, every twentieth world, on standard error."""
+    for number, outcome in enumerate(outcomes, start=1):
+        if number % 20 == 0 or number == total:
+            sys.stderr.write(f"{kind}: {number} of {total} worlds\n")
+        yield outcome
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
