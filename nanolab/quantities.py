@@ -6,7 +6,7 @@ the program wants. Unit conversion is pint's; the grammar of the uncertainty is 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,17 @@ class Quantity:
             "interval_95": interval,
             "unit": self.unit,
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Quantity":
+        """Read what `to_json` wrote; ValueError where it is something else."""
+        try:
+            u, interval = stored["standard_uncertainty"], stored["interval_95"]
+            value, unit = float(stored["value"]), str(stored["unit"])
+            low_high = None if interval is None else (float(interval[0]), float(interval[1]))
+            return cls(value, unit, None if u is None else float(u), low_high)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"{stored!r} is no stored quantity") from error
 
     def __str__(self) -> str:
         unit = "" if self.unit == "1" else f" {self.unit}"
@@ -152,6 +163,9 @@ def quantity_reader(
     def read(text: object) -> Quantity:
         if isinstance(text, Quantity):
             return text
+        if isinstance(text, Mapping):
+            # of a run's start document: checked when the file was read
+            return Quantity.from_json(text)
         if not isinstance(text, str | int | float):
             raise ValueError(f"'{text}' is no quantity: write for example \"1.0{_shown(unit)}\"")
         quantity = parse_quantity(text, unit)

@@ -131,6 +131,10 @@ def command(
 
 def run(assay: str, options: "FileOptions", out: Path | None, as_json: bool) -> ExitCode:
     """Analyse, show and keep; returns the exit code."""
+    if any((path / "docs.jsonl").is_file() for path in options.files):
+        from nanolab.commands.reanalyze import reanalyze
+
+        return reanalyze(assay, options.files, ladder=options.ladder, out=out, as_json=as_json)
     analyst = find_analyst(assay)
     count = len(options.files)
     sys.stderr.write(f"analysing {count} file{'' if count == 1 else 's'} with the method of '{assay}'\n")

@@ -15,7 +15,9 @@ QUANTITY = {"value", "standard_uncertainty", "interval_95", "unit"}
 
 
 @pytest.mark.slow
-def test_the_whole_assay_finds_the_world_s_efficiency(nanolab_process: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_whole_assay_finds_the_world_s_efficiency(
+    nanolab_process: Callable[..., Any], nanolab: Callable[..., Any], tmp_path: Path
+) -> None:
     done = nanolab_process("run", "photothermal", "--json", "--ladder")
     assert done.code == 0, done.err
     document = done.json
@@ -48,6 +50,24 @@ def test_the_whole_assay_finds_the_world_s_efficiency(nanolab_process: Callable[
     assert start["references"]["blank"] == document["runs"][0]["uid"]
     # the measured absorbance at the laser line: 0.90 in the world
     assert document["result"]["absorbance"]["before"]["value"] == pytest.approx(0.90, abs=0.02)
+    _analysed_again(nanolab, document)
+
+
+def _analysed_again(nanolab: Callable[..., Any], document: dict[str, Any]) -> None:
+    """From the folder alone the same numbers come out; of two runs the mean and the spread; a blank is no sample."""
+    sample, blank = document["run"]["path"], document["runs"][0]["path"]
+    again = nanolab("analyze", "photothermal", sample, "--json").json
+    assert again["result"]["efficiency"] == document["result"]["efficiency"]
+    assert again["verdict"] == document["verdict"]
+    assert again["prediction"] == document["prediction"]
+    assert again["cautions"] == []
+    both = nanolab("analyze", "photothermal", sample, sample, "--json").json
+    assert both["result"]["efficiency"]["value"] == pytest.approx(again["result"]["efficiency"]["value"])
+    assert both["result"]["spreads"]["efficiency"]["value"] == pytest.approx(0.0, abs=1e-12)
+    assert [entry["uid"] for entry in both["result"]["each"]] == [document["run"]["uid"]] * 2
+    refused = nanolab("analyze", "photothermal", blank)
+    assert refused.code == 2
+    assert "no sample's run" in refused.err
 
 
 @pytest.mark.slow
