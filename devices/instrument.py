@@ -6,7 +6,7 @@ from typing import Any
 from devices.linked import IDENTITY, LinkedInstrument
 from devices.scpi import Scpi
 from devices.transport import Transport
-from devices.visa import VisaTransport
+from devices.visa import VisaTransport, load_backend
 from nanolab.interfaces import DeviceContext
 
 _IDENTITY = re.compile(r"[\w ,./()&+:-]+", re.ASCII)
@@ -18,6 +18,11 @@ class ScpiInstrument(LinkedInstrument):
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
         self._scpi = Scpi(self._link, context.name)
+
+    def connect(self) -> None:
+        """Open the link, read the identity and check it against the bench file; DeviceError, nothing left open."""
+        load_backend(self.context.address)
+        super().connect()
 
     def _make_transport(self) -> Transport:
         return VisaTransport(self.context.address)

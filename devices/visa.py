@@ -49,6 +49,12 @@ def resource_class(resource: str) -> str:
     return "ASRL" if upper.startswith("ASRL") else "INSTR"
 
 
+def load_backend(address: str) -> None:
+    """Import the backend of an address now: within the deadline of a first connection a busy computer may not do it."""
+    if resource_class(visa_address(address)) == "SOCKET":
+        pyvisa.ResourceManager("@py")
+
+
 class VisaTransport:
     """Lines over one VISA resource. Keeps `devices.transport.Transport`.
 

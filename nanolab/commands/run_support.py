@@ -33,6 +33,7 @@ def prepare(
     from nanolab.bench.config import with_simulation
     from nanolab.bench.defaults import find_bench, find_sample
     from nanolab.discovery import PLANS, load
+    from nanolab.journal.catalog import find_run
 
     assay: Assay = load(PLANS, plan)
     values = parse_settings(assay, settings)
@@ -52,6 +53,8 @@ def prepare(
         data_root=data or Path(bench_config.bench.data),
         simulated=bool(bench_config.simulated_roles),
     )
+    if blank not in {"run", "none"}:
+        find_run(setup.data_root, blank)  # UsageError where there is no such run: before anything is opened
     return assay, setup
 
 

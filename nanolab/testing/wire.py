@@ -28,6 +28,7 @@ class LineServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         """The port that is served."""
+        self._kept = socket.socket()
         self._bell, self._bell_end = socket.socketpair()
         self._open: dict[socket.socket, bytes] = {}
         self.connections: list[socket.socket] = []
@@ -48,8 +49,14 @@ class LineServer:
         self.connections[connection].sendall(data)
 
     def refuse(self) -> None:
-        """Close everything: from now on connections are refused."""
+        """Close everything: from now on connections are refused, and nobody else gets the port meanwhile."""
+        # a socket that the thread waits on stays open in the kernel until it wakes: shut down first
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with contextlib.suppress(OSError):
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", self.port))  # bound, and not listening
         for connection in list(self._open):
             self._drop(connection)
         self._bell.send(b"!")
@@ -65,6 +72,7 @@ class LineServer:
         self._thread.join()
         self._bell_end.close()
         self._listener.close()
+        self._kept.close()
         for connection in self.connections:
             connection.close()
         if kind is None and self.errors:
