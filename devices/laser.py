@@ -212,6 +212,8 @@ class LaserInstrument(LinkedInstrument):
         raise NotImplementedError
 
     _look_every_s = LOOK_EVERY_S
+    _drain_s = 0.0
+    """Wall time left to what answers an off that was sent into a doubtful connection, before that is opened anew."""
 
     def _doubt(self, look: Any) -> str:
         """Return why the reading is not what was commanded, empty where it is."""
@@ -278,9 +280,9 @@ class LaserInstrument(LinkedInstrument):
         """Send off, then look until it is seen or the time is up. In the worker."""
         self._commanded_w = 0.0
         self._link.insist()
-        if not self._link.trusted:
-            # something went wrong before: off first, then mend the connection, then look
-            self._link.blurt(self._wire.off_line)
+        # where something went wrong before: off first, then mend the connection, then look
+        if not self._link.trusted and self._link.blurt(self._wire.off_line):
+            self._link.rest(self._drain_s)
         limit = time.monotonic() + self._off_confirmed_within_s
         failures = 0
         while True:

@@ -45,6 +45,12 @@ class StillWorld:
         """Return the light of an ideal diode laser, W."""
         return self.slope_w_per_a * max(0.0, self.current_a - self.threshold_a)
 
+    def diode_current_for(self, power_w: float) -> float:
+        """Return the current of an ideal diode laser of 2 W. ValueError beyond."""
+        if not 0.0 <= power_w <= 2.0:
+            raise ValueError(f"{power_w:g} W: this laser gives between 0 and 2 W")
+        return self.threshold_a + power_w / self.slope_w_per_a if power_w > 0.0 else 0.0
+
     def diode_voltage_v(self) -> float:
         """Return the voltage of an ideal diode, V."""
         return 1.5 + 0.1 * self.current_a

@@ -51,6 +51,9 @@ class BenchWorld(Protocol):
     def diode_voltage_v(self) -> float:
         """Voltage over the diode, V."""
 
+    def diode_current_for(self, power_w: float) -> float:
+        """Current, A, that gives this power at the sample plane by the diode's threshold line. ValueError beyond it."""
+
     def photodiode_power_w(self) -> float:
         """Power by the controller's own photodiode, W."""
 
