@@ -105,7 +105,7 @@ class SimulationServer:
 
     def _open(self, role: str, instrument: InstrumentSimulator, port: int) -> list[TcpEndpoint | PtyEndpoint]:
         endpoints: list[TcpEndpoint | PtyEndpoint] = [
-            TcpEndpoint(self, instrument.connection, port, alone=instrument.serial)
+            TcpEndpoint(self, instrument.connection, port, alone=instrument.one_client)
         ]
         if instrument.serial and hasattr(os, "openpty"):
             endpoints.append(PtyEndpoint(self, instrument.connection, role))

@@ -1,9 +1,34 @@
-"""Helpers to test simulated instruments without physics: a world that shows what it is told to show."""
+"""Helpers to test simulated instruments without physics: a world that shows what it is told to show, a server to call."""
 
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from sims.server import SimulationServer
+
+
+@contextlib.contextmanager
+def serving(server: "SimulationServer") -> Iterator["SimulationServer"]:
+    """Serve in a thread of its own for as long as the block lasts, then close everything."""
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            server.step(0.02)
+
+    thread = threading.Thread(target=serve, name="served-in-a-test")
+    thread.start()
+    try:
+        yield server
+    finally:
+        over.set()
+        thread.join()
+        server.close()
 
 
 class StillWorld:

@@ -114,6 +114,8 @@ class InstrumentSimulator(ABC):
     driver: str = ""
     serial: ClassVar[bool] = False
     """True where the real instrument is on a serial port: the server then offers a pty beside TCP (POSIX)."""
+    one_client: ClassVar[bool] = False
+    """True where a second client on TCP is hung up on while there is a first, as on a serial port behind a server."""
     faults: Mapping[str, str] = LINK_FAULTS
 
     def __init__(self, world: BenchWorld, rng: np.random.Generator, *, slow_reply_s: float = 30.0) -> None:

@@ -205,7 +205,7 @@ class CoherentOBISSimulator(TextInstrument):
         now, active = self.world.time_s, self.active
         word = 0x2 if self._emitting() else 0
         word |= 0x4 if now >= self._ready_at_s and not active & _NO_EMISSION else 0x100 if now < self._ready_at_s else 0
-        word |= 0x10 if self._enabled and not self._emitting() and self._emits_at_s > now else 0
+        word |= 0x10 if self._enabled and self._ready_at_s <= now < self._emits_at_s else 0
         word |= 0x1 if self._fault_word() else 0
         word |= 0x0400_0000 if "interlock_open" in active else 0
         word |= 0x0200_0000 if "key_off" in active else 0

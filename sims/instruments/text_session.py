@@ -19,6 +19,7 @@ class TextInstrument(InstrumentSimulator):
     """
 
     serial = True
+    one_client = True
 
     def __init__(
         self, world: BenchWorld, rng: np.random.Generator, *, reply_s: float = 0.01, slow_reply_s: float = 30.0
