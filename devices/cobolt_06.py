@@ -18,7 +18,7 @@ import time
 from typing import Any, ClassVar
 
 from devices.cobolt_settings import CoboltSettings
-from devices.cobolt_wire import CoboltUnit, CoboltWire
+from devices.cobolt_wire import CoboltWire
 from devices.laser_head import LaserHead
 from devices.linked import LinkSettings
 from devices.serial_line import SerialLine, SerialTransport
@@ -73,13 +73,9 @@ class Cobolt06MLD(LaserHead):
         wire = self._wire
         wavelength_nm = self._checked_model(self._identity["model"])
         wire.serial = self._identity["serial"]
-        key_switch = wire.known("gkses?")
-        wire.unit = CoboltUnit(
-            autostart=wire.known("@cobas?") == "1",
-            key_switch=None if key_switch is None else key_switch == "1",
-            max_head_w=wire.number("gmlp?") / 1e3,
-            has_temperature=wire.known("rtect?") is not None,
-        )
+        wire.read_start()
+        wire.unit.max_head_w = wire.number("gmlp?") / 1e3
+        wire.unit.has_temperature = wire.known("rtect?") is not None
         self._check_head(wavelength_nm, 0.0, wire.unit.max_head_w)
         self._publish("transmission")
         self._meet("autostart" if wire.unit.autostart else "")

@@ -42,7 +42,7 @@ class NotTakenError(DeviceError):
 
 @dataclass
 class CoboltUnit:
-    """What was read of the unit on connecting: its autostart, its key switch (None: not told), its largest power."""
+    """What was read of the unit: its autostart, its key switch (None: not told), its largest power, its thermometer."""
 
     autostart: bool = False
     key_switch: bool | None = None
@@ -198,8 +198,15 @@ class CoboltWire:
         if self.unit.autostart and self.known("@cobasks?") == "0":
             raise self._refused("the key is off. Turn the key on.")
 
+    def read_start(self) -> None:
+        """Ask anew for autostart and key switch: both can be changed by another program."""
+        key_switch = self.known("gkses?")
+        self.unit.key_switch = None if key_switch is None else key_switch == "1"
+        self.unit.autostart = self.known("@cobas?") == "1"
+
     def refuse_start(self) -> None:
         """Refuse where neither way of starting is right for this unit."""
+        self.read_start()
         if self.unit.autostart:
             if self.settings.autostart != "sequence":
                 raise self._refused(

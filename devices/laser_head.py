@@ -26,7 +26,7 @@ from nanolab.quantities import Quantity
 
 _log = logging.getLogger(__name__)
 
-OFF_CONFIRMED_WITHIN_S = 3.0
+OFF_CONFIRMED_WITHIN_S = 2.0
 """Wall time in which flag, measured power and current must say off: the measured power may lag by a second (UNSURE)."""
 
 SETTLED_S = 3.0

@@ -36,7 +36,7 @@ def cobolt_06_mld(device: str, address: str, settings: Mapping[str, Any]) -> Off
         f"Turn the key of the Cobolt laser to off, open its interlock or cut its mains, {_BY_HAND}.",
         flush=f"{JUNK}\r",
         flush_reply=1,
-        confirm_within_s=3.0,
+        confirm_within_s=2.0,
     )
 
 
@@ -63,7 +63,7 @@ def coherent_obis(device: str, address: str, settings: Mapping[str, Any]) -> Off
         f"Turn the key of the OBIS controller to off, open its interlock or cut its mains, {_BY_HAND}.",
         flush=f"{JUNK}\r",
         flush_reply=1,
-        confirm_within_s=3.0,
+        confirm_within_s=2.0,
     )
 
 

@@ -61,7 +61,10 @@ CONNECT_CDRH = [*IDENTITY, *unit("1", "1"), *sequence_look(), *replies(("l0", "O
 ILLEGAL = "Syntax error: illegal command"
 OFF = replies(("l0", "OK"))
 OFF_DARK = [*OFF, *look()]
-GATES = replies(("ilk?", "0"))
+OEM = replies(("gkses?", "0"), ("@cobas?", "0"))
+KEYED = replies(("gkses?", "1"), ("@cobas?", "1"))
+GATES = [*OEM, *replies(("ilk?", "0"))]
+KEYED_GATES = [*KEYED, *replies(("ilk?", "0"), ("@cobasks?", "1"))]
 SET = replies(("gam?", "1"), ("p 0.050000", "OK"), ("p?", "0.05000"))
 ON = [*look(), *GATES, *SET, *replies(("l?", "0"), ("l1", "OK"), ("l?", "1"))]
 
@@ -134,7 +137,7 @@ def test_nothing_is_paced_where_lab_time_is_not_wall_time() -> None:
 
 
 def test_the_interlock_refuses_before_anything_is_written_and_resume_asks_for_it_anew() -> None:
-    opened = replies(("ilk?", "1"))
+    opened = [*OEM, *replies(("ilk?", "1"))]
     with laser([*look(), *opened, *OFF_DARK, *look(), *opened, *look(), *GATES]) as (device, _server):
         with pytest.raises(RefusedError, match=r"the interlock is open\. Close the interlock"):
             device.set(0.04).wait(5.0)
@@ -170,7 +173,10 @@ def test_l1_is_never_sent_past_a_key() -> None:
         (ILLEGAL, "0", {"key_switch": True}, "l1 would bypass the key"),
     ):
         connect = [*IDENTITY, *unit(key, autostart), *look()]
-        with laser([*look()], connect, **changes) as (device, server), pytest.raises(RefusedError, match=said):
+        with (
+            laser([*look(), *unit(key, autostart)[:2]], connect, **changes) as (device, server),
+            pytest.raises(RefusedError, match=said),
+        ):
             device.set(0.04).wait(5.0)
         assert "l1" not in server.received
     with laser([*ON], [*IDENTITY, *unit(ILLEGAL, ILLEGAL), *look()], key_switch=False) as (device, _server):
@@ -178,7 +184,7 @@ def test_l1_is_never_sent_past_a_key() -> None:
 
 
 def test_autostart_is_refused_unless_the_bench_file_allows_its_sequence() -> None:
-    steps = [*replies(("l0", "OK"), ("@cob0", "OK")), *sequence_look(), *sequence_look()]
+    steps = [*replies(("l0", "OK"), ("@cob0", "OK")), *sequence_look(), *KEYED, *sequence_look(), *KEYED]
     with laser(steps, CONNECT_CDRH) as (device, server):
         with pytest.raises(RefusedError, match=r"its autostart is enabled.*autostart = \"sequence\""):
             device.stage()
@@ -188,13 +194,13 @@ def test_autostart_is_refused_unless_the_bench_file_allows_its_sequence() -> Non
 
 
 def test_the_sequence_is_started_once_and_its_start_is_no_emission() -> None:
-    begin = [*sequence_look(), *GATES, *replies(("@cobasks?", "1")), *SET, *replies(("l?", "0"), ("@cob1", "OK"))]
-    again = [*sequence_look(state=1), *GATES, *replies(("@cobasks?", "1")), *SET, *replies(("l?", "0"))]
+    begin = [*sequence_look(), *KEYED_GATES, *SET, *replies(("l?", "0"), ("@cob1", "OK"))]
+    again = [*sequence_look(state=1), *KEYED_GATES, *SET, *replies(("l?", "0"))]
     lit = [*sequence_look(1, power="0.05001")]
     change = [
         *lit,
-        *GATES,
-        *replies(("@cobasks?", "1"), ("gam?", "1"), ("p 0.025000", "OK"), ("p?", "0.02500"), ("l?", "1")),
+        *KEYED_GATES,
+        *replies(("gam?", "1"), ("p 0.025000", "OK"), ("p?", "0.02500"), ("l?", "1")),
     ]
     end = [*replies(("l0", "OK"), ("@cob0", "OK")), *sequence_look()]
     steps = [*begin, *sequence_look(), *again, *sequence_look(state=1), *lit, *change, *end]
@@ -212,7 +218,7 @@ def test_the_sequence_is_started_once_and_its_start_is_no_emission() -> None:
 
 
 def test_a_start_that_takes_too_long_or_is_given_up_is_invalid() -> None:
-    begin = [*sequence_look(), *GATES, *replies(("@cobasks?", "1")), *SET, *replies(("l?", "0"), ("@cob1", "OK"))]
+    begin = [*sequence_look(), *KEYED_GATES, *SET, *replies(("l?", "0"), ("@cob1", "OK"))]
     steps = [
         *begin,
         *sequence_look(state=1),
@@ -233,7 +239,7 @@ def test_a_start_that_takes_too_long_or_is_given_up_is_invalid() -> None:
 
 
 def test_a_key_that_is_off_refuses() -> None:
-    steps = [*sequence_look(), *GATES, *replies(("@cobasks?", "0"))]
+    steps = [*sequence_look(), *KEYED, *replies(("ilk?", "0"), ("@cobasks?", "0"))]
     with (
         laser(steps, CONNECT_CDRH, autostart="sequence") as (device, _server),
         pytest.raises(RefusedError, match="the key is off"),
@@ -443,8 +449,8 @@ def test_a_reconnection_is_audited() -> None:
 
 
 def test_health_tells_interlock_start_and_hours() -> None:
-    well = [*IDENTITY, *replies(("ilk?", "0"), ("f?", "0")), *look(), *replies(("hrs?", "828.98"))]
-    ill = [*IDENTITY, *replies(("ilk?", "1")), *look(1, "0.03", "200.0"), *replies(("hrs?", ILLEGAL))]
+    well = [*IDENTITY, *replies(("ilk?", "0"), ("f?", "0")), *look(), *OEM, *replies(("hrs?", "828.98"))]
+    ill = [*IDENTITY, *replies(("ilk?", "1")), *look(1, "0.03", "200.0"), *OEM, *replies(("hrs?", ILLEGAL))]
     with laser([*well, *ill]) as (device, _server):
         rows = {row.what: row for row in device.health()}
         assert all(row.ok for row in rows.values())
