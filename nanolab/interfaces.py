@@ -102,7 +102,9 @@ class Laser(Instrument, Protocol):
     """A laser whose value is its optical power at the sample plane, in watts, by its calibration.
 
     Readings: ``laser_power`` (set power, W; 0 when not emitting), ``laser_emitting`` (0 or 1, read back),
-    ``laser_current`` (A, measured), ``laser_valid``, ``laser_reason``.
+    ``laser_current`` (A, measured), ``laser_valid``, ``laser_reason``. A laser that needs seconds or minutes of lab time
+    before it emits (a delay that regulations ask for, a warm-up) finishes `set` when its start is under way, has a
+    signal ``starting``, and reads ``laser_starting`` 1 until light comes.
     """
 
     wavelength_nm: float

@@ -104,7 +104,9 @@ class SimulationServer:
         self.clock.start()
 
     def _open(self, role: str, instrument: InstrumentSimulator, port: int) -> list[TcpEndpoint | PtyEndpoint]:
-        endpoints: list[TcpEndpoint | PtyEndpoint] = [TcpEndpoint(self, instrument.connection, port)]
+        endpoints: list[TcpEndpoint | PtyEndpoint] = [
+            TcpEndpoint(self, instrument.connection, port, alone=instrument.one_client)
+        ]
         if instrument.serial and hasattr(os, "openpty"):
             endpoints.append(PtyEndpoint(self, instrument.connection, role))
         return endpoints

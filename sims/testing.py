@@ -1,9 +1,34 @@
-"""Helpers to test simulated instruments without physics: a world that shows what it is told to show."""
+"""Helpers to test simulated instruments without physics: a world that shows what it is told to show, a server to call."""
 
-from typing import Any
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from sims.server import SimulationServer
+
+
+@contextlib.contextmanager
+def serving(server: "SimulationServer") -> Iterator["SimulationServer"]:
+    """Serve in a thread of its own for as long as the block lasts, then close everything."""
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            server.step(0.02)
+
+    thread = threading.Thread(target=serve, name="served-in-a-test")
+    thread.start()
+    try:
+        yield server
+    finally:
+        over.set()
+        thread.join()
+        server.close()
 
 
 class StillWorld:
@@ -44,6 +69,12 @@ class StillWorld:
     def photodiode_power_w(self) -> float:
         """Return the light of an ideal diode laser, W."""
         return self.slope_w_per_a * max(0.0, self.current_a - self.threshold_a)
+
+    def diode_current_for(self, power_w: float) -> float:
+        """Return the current of an ideal diode laser of 2 W. ValueError beyond."""
+        if not 0.0 <= power_w <= 2.0:
+            raise ValueError(f"{power_w:g} W: this laser gives between 0 and 2 W")
+        return self.threshold_a + power_w / self.slope_w_per_a if power_w > 0.0 else 0.0
 
     def diode_voltage_v(self) -> float:
         """Return the voltage of an ideal diode, V."""

@@ -147,6 +147,7 @@ def check_pause_latches(make: RigMaker) -> None:
         rig.device.resume()
         _must_be_off(rig, "resume()")
         finished(rig.device.set(power))
+        rig.advance(5.0)
         must(read_once(rig.device)[f"{rig.device.name}_emitting"] == 1, "it does not emit after resume() and set()")
 
 

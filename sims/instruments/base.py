@@ -51,6 +51,9 @@ class BenchWorld(Protocol):
     def diode_voltage_v(self) -> float:
         """Voltage over the diode, V."""
 
+    def diode_current_for(self, power_w: float) -> float:
+        """Current, A, that gives this power at the sample plane by the diode's threshold line. ValueError beyond it."""
+
     def photodiode_power_w(self) -> float:
         """Power by the controller's own photodiode, W."""
 
@@ -111,6 +114,8 @@ class InstrumentSimulator(ABC):
     driver: str = ""
     serial: ClassVar[bool] = False
     """True where the real instrument is on a serial port: the server then offers a pty beside TCP (POSIX)."""
+    one_client: ClassVar[bool] = False
+    """True where a second client on TCP is hung up on while there is a first, as on a serial port behind a server."""
     faults: Mapping[str, str] = LINK_FAULTS
 
     def __init__(self, world: BenchWorld, rng: np.random.Generator, *, slow_reply_s: float = 30.0) -> None:

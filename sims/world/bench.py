@@ -142,6 +142,13 @@ class World:
         """Return the true optical power at the sample plane now, W."""
         return self._laser.power_at(self._now)
 
+    def diode_current_for(self, power_w: float) -> float:
+        """Return the current, A, that gives this power at the sample plane by the threshold line of the cold diode.
+
+        ValueError where the diode does not give so much.
+        """
+        return self._laser.current_for(power_w)
+
     def diode_voltage_v(self) -> float:
         """Return the forward voltage of the laser diode, V."""
         return self._laser.voltage()
