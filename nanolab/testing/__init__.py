@@ -14,6 +14,7 @@ checks then look at what is left.
 from nanolab.testing.laser import laser_contract
 from nanolab.testing.powermeter import powermeter_contract
 from nanolab.testing.rig import Check, Rig, RigMaker
+from nanolab.testing.shutter import shutter_contract
 from nanolab.testing.thermometer import thermometer_contract
 from nanolab.testing.wire import CLOSE, LineServer, ScriptedServer
 
@@ -26,5 +27,6 @@ __all__ = [
     "ScriptedServer",
     "laser_contract",
     "powermeter_contract",
+    "shutter_contract",
     "thermometer_contract",
 ]
