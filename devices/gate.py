@@ -49,6 +49,10 @@ class RelaySettings(BaseModel):
     """What ends an answer."""
     answered: bool = False
     """Whether `on` and `off` are answered by a line too."""
+    junk: str = "@@@"
+    """What the board rejects: sent before an emergency off, so that a half-sent command is not completed by it."""
+    junk_answers: int = Field(0, ge=0, le=5)
+    """How many lines the board says to that."""
 
 
 class Gate(Protocol):

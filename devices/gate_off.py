@@ -7,15 +7,15 @@ contact too; it then listens after `boot` seconds. Imports neither ophyd nor blu
 from collections.abc import Mapping
 from typing import Any
 
-from nanolab.quantities import parse_quantity
 from nanolab.safety.deadman import BAUDRATE, OPEN, STATE
 from nanolab.safety.recipe import LineRecipe, OffCheck, OffRecipe, OffStep
 
 _IS_OPEN = r"[SR],(?:OPEN|FAULT),[A-Z]+,\d+,\d+,0,0,[01]\*[0-9A-F]{2}"
 _BOOT_S = 2.0
+_LONGEST_BOOT_S = 30.0
 _RELAY = {
     "baudrate": 9600, "off": "RLY10", "ask": "RLY1?", "says_off": "RLY10", "write_end": "\r", "read_end": "\n",
-    "answered": False,
+    "answered": False, "junk": "@@@", "junk_answers": 0,
 }  # fmt: skip
 
 BY_HAND = "Turn the laser off at its key or its mains switch, and make sure that no light comes out before going near."
@@ -47,10 +47,12 @@ def gated_laser_recipe(device: str, address: str, settings: Any) -> OffRecipe:
     return OffRecipe(
         device,
         address,
-        LineRecipe(baudrate=int(relay["baudrate"]), write=_text(relay["write_end"]), read=_text(relay["read_end"])),
+        LineRecipe(baudrate=int(relay["baudrate"]), write=relay["write_end"], read=relay["read_end"]),
         steps=(OffStep(_bytes(relay["off"]), reply=int(relay["answered"])),),
         checks=(OffCheck(_bytes(relay["ask"]), equals=(_bytes(relay["says_off"]),)),),
         by_hand=BY_HAND,
+        flush=_bytes(relay["junk"]),
+        flush_reply=int(relay["junk_answers"]),
     )
 
 
@@ -62,14 +64,13 @@ def _plain(settings: Any) -> Mapping[str, Any]:
 
 
 def _seconds(value: Any) -> float:
-    # checked settings hold a quantity (a plain mapping once dumped), the file holds text or a number
+    """Return a duration in s, as checked (a mapping) or as the file has it; no units library, which takes its time."""
     if isinstance(value, Mapping):
         return float(value["value"])
-    return float(getattr(value, "value", None) or parse_quantity(value, "s").value)
-
-
-def _text(value: Any) -> str:
-    return str(value)
+    number, _, unit = str(value).strip().partition(" ")
+    scale = {"": 1.0, "s": 1.0, "ms": 1e-3}.get(unit.strip())
+    # in any other unit it is still at most what the driver takes
+    return _LONGEST_BOOT_S if scale is None else float(number) * scale
 
 
 def _bytes(text: str) -> str:

@@ -208,7 +208,12 @@ class GatedLaser(GuardedInstrument):
         reason = self._gate.doubt(seen.raw, self._wanted)
         emitting = not seen.safe
         power = (math.nan if reason else self._power_w) if emitting else 0.0
-        self._update({"power": power, "emitting": int(emitting), "valid": int(not reason), "reason": reason})
+        self._update(
+            {
+                "power": power, "emitting": int(emitting), "current": math.nan, "valid": int(not reason),
+                "reason": reason,
+            }
+        )  # fmt: skip
 
     def _health_looks(self) -> Sequence[tuple[str, Callable[[], str], str]]:
         def calibration() -> str:

@@ -11,6 +11,7 @@ A check that fails raises AssertionError with a sentence. A rig may leave out wh
 checks then look at what is left.
 """
 
+from nanolab.testing.deadman import Toggler
 from nanolab.testing.laser import laser_contract
 from nanolab.testing.powermeter import powermeter_contract
 from nanolab.testing.rig import Check, Rig, RigMaker
@@ -25,6 +26,7 @@ __all__ = [
     "Rig",
     "RigMaker",
     "ScriptedServer",
+    "Toggler",
     "laser_contract",
     "powermeter_contract",
     "shutter_contract",

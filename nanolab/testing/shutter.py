@@ -136,6 +136,7 @@ def check_interlock(make: RigMaker) -> None:
         must(values[f"{rig.device.name}_reason"], "an interlock that opens goes unnoticed")
         rig.device.pause()
         refused(rig.device.resume, "resume() with the interlock open")
+        rig.device.unstage()
         rig.device.stage()
         refused(lambda: rig.device.set(1), "set(1) with the interlock open")
         finished(rig.device.set(0))
