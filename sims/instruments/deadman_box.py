@@ -3,7 +3,7 @@
 Written from ``docs/deadman-box.md``. Its time-outs run on wall time, whatever the lab's speed: they are about a
 program that hangs, not about the experiment.
 
-Deviations from hardware. The relay moves at once; a real one takes up to 10 ms. Over TCP several clients may come, each
+Deviations from hardware. The relay takes 5 ms each way and does not bounce. Over TCP several clients may come, each
 with a line buffer of its own, as behind a program that owns the port and passes whole lines on; over the pty there is
 one. Time-outs are judged when the server has taken in all that had arrived, so that a step of lab time that takes the
 server long does not look like a sender that was silent. Opening the port does not reset the box. While its supply or its
@@ -31,6 +31,7 @@ BOX_FAULTS: Mapping[str, str] = {
 
 _TOGGLE_TIMEOUT_MS = 500
 _CONTACT_SETTLE_MS = 50
+_RELAY_MS = 5
 _WATCHDOG_MS = 120
 _LONGEST_LINE = 8
 _LONGEST_AGE_MS = 65000
@@ -128,7 +129,8 @@ class DeadmanBoxSimulator(InstrumentSimulator):
         super().__init__(world, rng, slow_reply_s=slow_reply_s)
         self._serial_number = serial_number
         self._wall = wall
-        self._contact = False
+        self._contact = self._armature = False
+        self._moves_ms: int | None = None
         self._reset()
         world.set_gate(False)
 
@@ -249,11 +251,18 @@ class DeadmanBoxSimulator(InstrumentSimulator):
     def _door_closed(self) -> bool:
         return "interlock_open" not in self.active
 
-    def _pulled_in(self) -> bool:
-        return self._coil and "relay_dead" not in self.active
+    def _move_relay(self, now: int) -> None:
+        drawn = self._coil and "relay_dead" not in self.active
+        if drawn == self._armature:
+            self._moves_ms = None
+        elif self._moves_ms is None:
+            self._moves_ms = now + _RELAY_MS
+        elif now >= self._moves_ms:
+            self._armature, self._moves_ms = drawn, None
+        self._contact = self._armature or (self._contact and bool(self.active & _WELDED))
 
     def _read_back(self) -> bool:
-        return self._contact if "relay_welded" in self.active else self._pulled_in()
+        return self._contact if "relay_welded" in self.active else self._armature
 
     def fault_changed(self, name: str, on: bool) -> None:
         """Let the box and the relay feel what has happened to them."""
@@ -267,18 +276,19 @@ class DeadmanBoxSimulator(InstrumentSimulator):
 
     def _settle(self) -> None:
         """Move the contact, tell the world, and note when to look again."""
-        self._contact = self._pulled_in() or (self._contact and bool(self.active & _WELDED))
+        now = self._now_ms()
+        self._move_relay(now)
         self.world.set_gate(self._contact and self._door_closed())
         if self._state == "FAULT" or self._read_back() == self._coil:
             self._disagree_ms = None
         elif self._disagree_ms is None:
-            self._disagree_ms = self._now_ms()
+            self._disagree_ms = now
         self.due_wall_s = self._next_look_s()
 
     def _next_look_s(self) -> float:
+        looks = [inf] if self._moves_ms is None else [self._moves_ms / 1000.0]
         if "firmware_hangs" in self.active:
-            return inf if self._watchdog_ms is None else (self._watchdog_ms + _WATCHDOG_MS) / 1000.0
-        looks = [inf]
+            return min(looks[0], inf if self._watchdog_ms is None else (self._watchdog_ms + _WATCHDOG_MS) / 1000.0)
         if self._in_sequence and self._last_ms is not None:
             looks.append((self._last_ms + _TOGGLE_TIMEOUT_MS + 1) / 1000.0)
         if self._disagree_ms is not None:
