@@ -21,10 +21,13 @@ class LineServer:
     ----------
     answer : callable
         Takes one received line without its terminator, returns the bytes to send (empty: silence) or `CLOSE`.
+    terminator : bytes
+        What ends a received line.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, terminator: bytes = b"\n") -> None:
         self._answer = answer
+        self._terminator = terminator
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         """The port that is served."""
@@ -98,7 +101,7 @@ class LineServer:
         if not data:
             self._drop(connection)
             return
-        *lines, self._open[connection] = (self._open[connection] + data).split(b"\n")
+        *lines, self._open[connection] = (self._open[connection] + data).split(self._terminator)
         for line in lines:
             text = line.decode("ascii", "backslashreplace").rstrip("\r")
             self.received.append(text)
@@ -124,8 +127,8 @@ class ScriptedServer(LineServer):
     Leaving it raises AssertionError where a line came that was not expected, or an expected one did not come.
     """
 
-    def __init__(self, transcript: Sequence[tuple[str, bytes | None]]) -> None:
-        super().__init__(self._play)
+    def __init__(self, transcript: Sequence[tuple[str, bytes | None]], *, terminator: bytes = b"\n") -> None:
+        super().__init__(self._play, terminator=terminator)
         self._script = list(transcript)
 
     def expect(self, *steps: tuple[str, bytes | None]) -> None:
