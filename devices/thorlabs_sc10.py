@@ -10,6 +10,7 @@ laser's hardware interlock is the safety function.
 The text of refusals, the blade's transit time, the state after power-up and what an open interlock does to ``ens`` are UNSURE.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -102,19 +103,16 @@ class ThorlabsSC10(GuardedInstrument):
         return PromptTransport(self.context.address)
 
     def _read_identity(self) -> dict[str, str]:
-        text = self._first_words() if not self._spoken else self._ask("id?")
-        self._spoken = True
+        if not self._spoken:
+            self._spoken = True
+            # the first command after the port was opened is often lost or mutilated: what becomes of it does not matter
+            with contextlib.suppress(DeviceError):
+                self._link.exchange("id?")
+        text = self._ask("id?")
         found = re.search(r"\bSC10\b\S*", text, re.IGNORECASE)
         firmware = text[found.end() :].strip() if found else ""
         model = "SC10" if found else text
         return self._checked_identity({"maker": "Thorlabs", "model": model, "serial": "", "firmware": firmware})
-
-    def _first_words(self) -> str:
-        # the first command after the port is opened is often lost or mutilated: it may fail once
-        try:
-            return self._ask("id?")
-        except DeviceError:
-            return self._ask("id?")
 
     def _configure(self) -> None:
         self._manual_mode()
