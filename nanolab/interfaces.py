@@ -1,7 +1,7 @@
 """What a plan may ask of an instrument, whoever made it.
 
 Every device is also a plain Bluesky device (readable, stageable). Its name on the bench is its role
-(``laser``, ``thermocouple``, ``spectrometer``, ``powermeter``, ``cuvette``), and its readings are named
+(``laser``, ``thermocouple``, ``spectrometer``, ``powermeter``, ``shutter``, ``deadman``, ``cuvette``), and its readings are named
 ``<role>_<what>`` as listed in each protocol, so that an analysis finds them whichever instrument gave them.
 
 An invalid reading is data: the value is NaN, ``<role>_valid`` is 0, ``<role>_reason`` says why in a few words
@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import Status
 
-ROLES = ("laser", "thermocouple", "spectrometer", "powermeter", "cuvette")
+ROLES = ("laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman", "cuvette")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,9 @@ class Laser(Instrument, Protocol):
     ``laser_current`` (A, measured), ``laser_valid``, ``laser_reason``. A laser that needs seconds or minutes of lab time
     before it emits (a delay that regulations ask for, a warm-up) finishes `set` when its start is under way, has a
     signal ``starting``, and reads ``laser_starting`` 1 until light comes.
+
+    A laser that cannot choose its power declares ``powers_w`` (W, ascending): it takes 0 and these, and refuses what
+    lies between. One that does not measure its current declares ``measures_current = False`` and reads NaN.
     """
 
     wavelength_nm: float
@@ -127,6 +130,33 @@ class Laser(Instrument, Protocol):
 
     def resume(self) -> None:
         """Allow emission again after a fresh check of the interlock."""
+
+
+@runtime_checkable
+class Shutter(Instrument, Protocol):
+    """Lets the beam pass (1) or blocks it (0).
+
+    Readings: ``shutter_open`` (0 or 1, by the blade's own sensor), ``shutter_valid``, ``shutter_reason``. Closing it does
+    not turn the laser off.
+    """
+
+    def set(self, is_open: float) -> Status:
+        """Open (1), or close and verify it (0). Done when the blade's sensor agrees."""
+
+    def check_value(self, is_open: float) -> None:
+        """Raise where this is neither 0 nor 1."""
+
+    def shut(self) -> OffReport:
+        """Close at once, read the blade back, and report. Never raises."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """Close, verified (RunEngine calls this)."""
+
+    def pause(self) -> None:
+        """Close, verified (RunEngine calls this)."""
+
+    def resume(self) -> None:
+        """Allow opening again after a fresh check of the interlock."""
 
 
 @runtime_checkable

@@ -140,6 +140,7 @@ class SimulationServer:
             key.data(events)
         if self._late:
             self._send_late()
+        self._tick_by_the_wall()
         if self.clock.speed is not None:
             self.clock.catch_up()
             if self._waiting:
@@ -149,12 +150,21 @@ class SimulationServer:
         waits = [self.clock.wall_s_until_due(), longest_wait_s]
         if self._late:
             waits.append(max(self._late[0][0] - time.monotonic(), 0.0))
+        due = min((instrument.due_wall_s for instrument in self._instruments.values()), default=math.inf)
+        if due < math.inf:
+            waits.append(max(due - time.monotonic(), 0.0))
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _send_late(self) -> None:
         now = time.monotonic()
         while self._late and self._late[0][0] <= now:
             heapq.heappop(self._late)[2].flush()
+
+    def _tick_by_the_wall(self) -> None:
+        # after what has arrived: a step that took long must not look like a client that was silent
+        for instrument in self._instruments.values():
+            if instrument.due_wall_s < math.inf and instrument.due_wall_s <= time.monotonic():
+                instrument.wall_tick()
 
     def _resume(self) -> None:
         for connection in list(self._waiting):

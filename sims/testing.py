@@ -43,6 +43,8 @@ class StillWorld:
         self.meter_wavelengths_nm: list[float] = []
         self.diode: list[tuple[float, float, float]] = []
         """(lab time s, current A, case temperature degC), one entry a call of `set_diode`."""
+        self.gate_closed = True
+        self.shutter_open = True
         self.slope_w_per_a = 0.9
         self.threshold_a = 0.3
         self.cuvette = "sample"
@@ -61,10 +63,18 @@ class StillWorld:
         """Record the current in the diode."""
         self.diode.append((self.time_s, current_a, case_temperature_c))
 
+    def set_gate(self, closed: bool) -> None:
+        """Note whether the contact in the laser's interlock loop is closed."""
+        self.gate_closed = closed
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Note whether the shutter is open."""
+        self.shutter_open = is_open
+
     @property
     def current_a(self) -> float:
         """Current that flows now, A."""
-        return self.diode[-1][1] if self.diode else 0.0
+        return self.diode[-1][1] if self.diode and self.gate_closed else 0.0
 
     def photodiode_power_w(self) -> float:
         """Return the light of an ideal diode laser, W."""

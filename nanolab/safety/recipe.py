@@ -11,7 +11,7 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import Any, Self
 
 from nanolab.errors import NanolabError, UsageError
 
@@ -27,14 +27,6 @@ class LineRecipe:
     read: str = "\n"
     pause_s: float = 0.0
     """Least time between a reply and the next command, wall seconds."""
-
-
-@dataclass(frozen=True)
-class OffStep:
-    """One command on the way to off. ``reply`` is how many lines come back; they are drained, never believed."""
-
-    send: str
-    reply: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,19 @@ class OffCheck:
             return False
 
 
+@dataclass(frozen=True)
+class OffStep:
+    """One command on the way to off. ``reply`` is how many lines come back; they are drained, never believed.
+
+    Where ``unless`` is given the command is a toggle: ask first, and send it only where the answer does not say off.
+    Sent blindly it may switch on. Where the question is not answered, open a new connection and ask again.
+    """
+
+    send: str
+    reply: int = 0
+    unless: OffCheck | None = None
+
+
 def _less(value: float, limit: float) -> bool:
     return math.isfinite(value) and value < limit
 
@@ -96,7 +101,7 @@ class OffRecipe:
     def __post_init__(self) -> None:
         if not self.steps or not self.checks:
             raise UsageError(f"the off recipe of '{self.device}' needs at least one command and one read-back")
-        for check in self.checks:
+        for check in (*self.checks, *(step.unless for step in self.steps if step.unless is not None)):
             if not check.equals and check.below is None and check.bit_clear is None and check.pattern is None:
                 raise UsageError(f"the off recipe of '{self.device}': the read-back {check.ask!r} has no rule")
 
@@ -113,8 +118,17 @@ class OffRecipe:
             if unknown:
                 raise ValueError(f"unknown keys {sorted(unknown)}")
             raw["line"] = LineRecipe(**raw["line"])
-            raw["steps"] = tuple(OffStep(**step) for step in raw["steps"])
-            raw["checks"] = tuple(OffCheck(**{**check, "equals": tuple(check["equals"])}) for check in raw["checks"])
+            raw["steps"] = tuple(_step(step) for step in raw["steps"])
+            raw["checks"] = tuple(_check(check) for check in raw["checks"])
             return cls(**raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise NanolabError(f"an off recipe cannot be read: {error}") from error
+
+
+def _step(raw: dict[str, Any]) -> OffStep:
+    unless = raw.get("unless")
+    return OffStep(**{**raw, "unless": None if unless is None else _check(unless)})
+
+
+def _check(raw: dict[str, Any]) -> OffCheck:
+    return OffCheck(**{**raw, "equals": tuple(raw["equals"])})

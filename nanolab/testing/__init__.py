@@ -11,9 +11,11 @@ A check that fails raises AssertionError with a sentence. A rig may leave out wh
 checks then look at what is left.
 """
 
+from nanolab.testing.deadman import Toggler
 from nanolab.testing.laser import laser_contract
 from nanolab.testing.powermeter import powermeter_contract
 from nanolab.testing.rig import Check, Rig, RigMaker
+from nanolab.testing.shutter import shutter_contract
 from nanolab.testing.thermometer import thermometer_contract
 from nanolab.testing.wire import CLOSE, LineServer, ScriptedServer
 
@@ -24,7 +26,9 @@ __all__ = [
     "Rig",
     "RigMaker",
     "ScriptedServer",
+    "Toggler",
     "laser_contract",
     "powermeter_contract",
+    "shutter_contract",
     "thermometer_contract",
 ]

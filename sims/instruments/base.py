@@ -6,6 +6,8 @@ The server (`sims.server`) owns sockets and time; nothing here opens a port, wai
 Time. The server advances the world, then calls `tick()` of every instrument. An instrument that needs to be
 ticked at a moment of its own (a scan, a ramp) puts that lab time into `due_s`. Where `wall_s_per_lab_s` is 0
 (the bench runs at full speed) exposures and conversions take no time: they are credited, not waited for.
+An instrument that is about the wall clock and not about lab time (a dead-man timer) puts the monotonic time of
+its next moment into `due_wall_s`; the server then calls `wall_tick()`, after whatever has arrived by then.
 """
 
 from abc import ABC, abstractmethod
@@ -47,6 +49,12 @@ class BenchWorld(Protocol):
 
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
         """Let this current flow in the laser diode from now on."""
+
+    def set_gate(self, closed: bool) -> None:
+        """Close or open the contact in the laser's interlock loop or TTL line; open, no current flows."""
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Open or close the shutter in the beam; closed, no light reaches the bench."""
 
     def diode_voltage_v(self) -> float:
         """Voltage over the diode, V."""
@@ -124,6 +132,7 @@ class InstrumentSimulator(ABC):
         self.slow_reply_s = slow_reply_s
         self.active: set[str] = set()
         self.due_s: float = inf
+        self.due_wall_s: float = inf
         self.wall_s_per_lab_s: float = 0.0
         self._replies_to_drop = 0
 
@@ -134,6 +143,10 @@ class InstrumentSimulator(ABC):
     def tick(self) -> None:
         """React to the time that has passed; called after the world has advanced. Must set `due_s` anew."""
         self.due_s = inf
+
+    def wall_tick(self) -> None:
+        """React to wall time that has passed; called once `due_wall_s` has come. Must set `due_wall_s` anew."""
+        self.due_wall_s = inf
 
     def set_fault(self, name: str, on: bool) -> None:
         """Switch a fault on or off. ValueError, naming the nearest, where there is no such fault."""

@@ -53,6 +53,9 @@ class World:
         own = config.ambient
         self._ambient_noise = CorrelatedNoise(own.noise_k, own.noise_correlation_s, generator(seed, "ambient air"))
         self._laser = DiodeLaser(config.laser, seed)
+        self._asked = (self._laser.current_a, self._laser.case_c)
+        self._gate_closed = True
+        self._shutter_open = True
         self._optics = LaserLineOptics(config)
         self._nodes = ThermalNodes(config)
         self._detector = Detector(config.spectrometer, seed)
@@ -114,14 +117,30 @@ class World:
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
         """Let this current (A) flow in the laser diode from now on, its case at this temperature (degC).
 
-        0 A is no emission. ValueError on a negative or non-finite number.
+        0 A is no emission. While the gate is open no current flows. ValueError on a negative or non-finite number.
         """
-        if (current_a, case_temperature_c) == (self._laser.current_a, self._laser.case_c):
+        if (current_a, case_temperature_c) == self._asked:
             # a controller says so every second: nothing happens, and no node is wanted
             return
         self._commit()
-        self._laser.set_diode(self._now, current_a, case_temperature_c)
+        held_back = not self._gate_closed and 0.0 < current_a < math.inf
+        self._laser.set_diode(self._now, 0.0 if held_back else current_a, case_temperature_c)
+        self._asked = (current_a, case_temperature_c)
         self._retune()
+
+    def set_gate(self, closed: bool) -> None:
+        """Close or open the contact in the laser's interlock loop or TTL line: open, no current flows, no light."""
+        if closed != self._gate_closed:
+            self._commit()
+            self._gate_closed = closed
+            current_a, case_c = self._asked
+            self._laser.set_diode(self._now, current_a if closed else 0.0, case_c)
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Open or close the shutter in the beam: closed, the diode may emit and no light reaches the bench."""
+        if is_open != self._shutter_open:
+            self._commit()
+            self._shutter_open = is_open
 
     @property
     def meter_position(self) -> MeterPosition:
@@ -140,7 +159,7 @@ class World:
 
     def laser_power_w(self) -> float:
         """Return the true optical power at the sample plane now, W."""
-        return self._laser.power_at(self._now)
+        return self._laser.power_at(self._now) if self._shutter_open else 0.0
 
     def diode_current_for(self, power_w: float) -> float:
         """Return the current, A, that gives this power at the sample plane by the threshold line of the cold diode.
@@ -182,7 +201,7 @@ class World:
         transmission = self._transmission() if lamp_on else None
         laser = self._laser
         width = self.config.laser.line_width_nm
-        light = self._detector.light(self._now, transmission, laser.power_at(self._now), laser.wavelength_nm, width)
+        light = self._detector.light(self._now, transmission, self.laser_power_w(), laser.wavelength_nm, width)
         return self._detector.expose(self._now, integration_s, light, averages)
 
     @property
@@ -216,10 +235,12 @@ class World:
             "cuvette": self._cuvette,
             "laser": {
                 "emitting": laser.emitting,
-                "power_w": laser.power_at(self._now),
+                "power_w": self.laser_power_w(),
                 "wavelength_nm": laser.wavelength_nm,
                 "current_a": laser.current_a,
                 "case_c": laser.case_c,
+                "gate_closed": self._gate_closed,
+                "shutter_open": self._shutter_open,
             },
             "liquid_c": liquid,
             "wall_c": wall,
@@ -295,7 +316,7 @@ class World:
         node = self._node
         step = time_s - node.time_s
         air = self._ambient(node.time_s + 0.5 * step)
-        power = self._laser.mean_power(node.time_s, time_s)
+        power = self._laser.mean_power(node.time_s, time_s) if self._shutter_open else 0.0
         q_liquid = q_wall = head = 0.0
         lit = power
         if power > 0.0:
