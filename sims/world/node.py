@@ -16,8 +16,10 @@ class Contents(NamedTuple):
     dosed_ml: float = 0.0
     """Went into the cuvette since it was filled, less what was withdrawn."""
     spilled_ml: float = 0.0
+    ph: float = 7.0
+    """True pH; followed only where there is a glass electrode."""
     electrode_ph: float = 7.0
-    """pH that the glass electrode has come to; followed only where there is one."""
+    """pH that the glass electrode has come to; as above."""
 
 
 class Node(NamedTuple):

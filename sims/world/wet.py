@@ -60,7 +60,7 @@ class WetSide:
         """Return the contents of a freshly filled cuvette."""
         solutes = fresh_solutes(self._config.buffer, self._config.cuvette.volume_ml)
         ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c) if self.electrode else 7.0
-        return Contents(solutes, syringe_ml=syringe_ml, electrode_ph=ph)
+        return Contents(solutes, syringe_ml=syringe_ml, ph=ph, electrode_ph=ph)
 
     def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float) -> float:
         """Return the true pH."""
@@ -89,11 +89,12 @@ class WetSide:
         if self.plunger_mm_per_s != 0.0:
             thermal, contents = self._moved(thermal, contents, step_s, air_c)
         if self.electrode and self.wet(thermal):
-            before = self.ph(node.contents.solutes, node.thermal[3], node.thermal[0])
+            before = node.contents.ph
             after = self.ph(contents.solutes, thermal[3], thermal[0])
             own = self._config.ph_electrode
             lag = own.lag_s if self._nodes.mixed else own.unstirred_lag_s
-            contents = contents._replace(electrode_ph=lagged_ramp(contents.electrode_ph, before, after, step_s, lag))
+            shown = lagged_ramp(contents.electrode_ph, before, after, step_s, lag)
+            contents = contents._replace(ph=after, electrode_ph=shown)
         return thermal, contents
 
     def wet(self, thermal: ThermalState) -> bool:
@@ -242,7 +243,7 @@ class WetWorld:
         node = self._commit()
         self._wet.electrode = True
         ph = self._wet.ph(node.contents.solutes, node.thermal[3], node.thermal[0])
-        self._set_node(node._replace(contents=node.contents._replace(electrode_ph=ph)))
+        self._set_node(node._replace(contents=node.contents._replace(ph=ph, electrode_ph=ph)))
 
     def read_electrode_mv(self) -> float | None:
         """Return the voltage of the pH electrode, mV; None where it hangs dry."""
