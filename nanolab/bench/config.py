@@ -13,7 +13,7 @@ from nanolab.discovery import DEVICES, entry_points_of, load
 from nanolab.errors import FileInvalidError, NanolabError, UsageError, nearest
 from nanolab.quantities import Quantity
 
-ROLES = ("laser", "thermocouple", "spectrometer", "powermeter")
+ROLES = ("laser", "thermocouple", "spectrometer", "powermeter", "pump", "cuvette_holder", "ph")
 """Tables of a bench file that name an instrument (the cuvette is exchanged by a person or by the simulator)."""
 
 SIMULATED = "simulated"
@@ -97,6 +97,9 @@ class BenchConfig(Table):
     thermocouple: DeviceConfig | None = None
     spectrometer: DeviceConfig | None = None
     powermeter: DeviceConfig | None = None
+    pump: DeviceConfig | None = None
+    cuvette_holder: DeviceConfig | None = None
+    ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     simulation: SimulationConfig = SimulationConfig()
 
