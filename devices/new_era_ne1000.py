@@ -71,6 +71,7 @@ class NewEraNE1000(LinkedInstrument):
         self._armed = False
         self._interrupted: Order | None = None
         self._paused = False
+        self._rate_ml_per_min = math.nan
         self._trouble = ""
         self._ticket = 0
 
@@ -258,7 +259,7 @@ class NewEraNE1000(LinkedInstrument):
         wire.ask(f"VOL{unit}")
         wire.write("VOL", amount, unit)
         wire.write("RAT", *rate_text(order.rate_ml_per_min))
-        self._update({"rate": order.rate_ml_per_min})
+        self._rate_ml_per_min = order.rate_ml_per_min
 
     def _clear_counters(self) -> None:
         """From here on the counters count one order alone, whatever they do at a start or when they are full."""
@@ -332,7 +333,7 @@ class NewEraNE1000(LinkedInstrument):
             {
                 "dispensed": dose.infused, "withdrawn": dose.withdrawn, "pumping": int(answer.running),
                 "status": STATES[answer.state], "valid": int(not reason), "reason": reason,
-                "content": dose.content,
+                "content": dose.content, "rate": self._rate_ml_per_min,
             }
         )  # fmt: skip
 

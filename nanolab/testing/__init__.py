@@ -12,8 +12,11 @@ checks then look at what is left.
 """
 
 from nanolab.testing.laser import laser_contract
+from nanolab.testing.ph_probe import ph_probe_contract
 from nanolab.testing.powermeter import powermeter_contract
+from nanolab.testing.pump import pump_contract
 from nanolab.testing.rig import Check, Rig, RigMaker
+from nanolab.testing.temperature_controller import temperature_controller_contract
 from nanolab.testing.thermometer import thermometer_contract
 from nanolab.testing.wire import CLOSE, LineServer, ScriptedServer
 
@@ -25,6 +28,9 @@ __all__ = [
     "RigMaker",
     "ScriptedServer",
     "laser_contract",
+    "ph_probe_contract",
     "powermeter_contract",
+    "pump_contract",
+    "temperature_controller_contract",
     "thermometer_contract",
 ]
