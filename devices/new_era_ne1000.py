@@ -2,8 +2,8 @@
 
 The value of the pump is the volume infused since it was connected, in mL, by the pump's own counter (never the volume
 that was asked for). `set` and `dispense` write a finite volume, arm the pump's watchdog, start, and are done when the
-pump is seen to run; the volume comes with lab time, so a plan polls (`plans.dispensing`). While it pumps, whoever stops
-reading stops the pump: the watchdog is inside it, and nothing here keeps it quiet but readings.
+pump is seen to run; a plan polls for the volume (`plans.dispensing`). While it pumps, whoever stops reading stops the pump:
+the watchdog is inside it, and nothing here keeps it quiet but readings.
 
 Checked before the first byte: rate, what the syringe still holds, the room in the cuvette. Never sent: a volume of 0,
 which the pump takes for "without end".
@@ -32,7 +32,6 @@ from nanolab.interfaces import DeviceContext
 
 STOPS_TRIED = 4
 """STP pauses first and stops then; an alarm takes the place of one of them."""
-
 BY_HAND = "Press stop on the pump, or take its power away."
 
 _VERSION = re.compile(r"([A-Z]+\d+[A-Z0-9]*?)V(\d+\.\w+)", re.ASCII)
@@ -89,8 +88,7 @@ class NewEraNE1000(LinkedInstrument):
     def set(self, total_ml: float, *, rate_ml_per_min: float | None = None) -> Status:
         """Infuse until this total in mL; done once it runs, or at once where the total is reached.
 
-        RefusedError before the first byte where a limit forbids it, an alarm was not acknowledged, or the pump runs for
-        another order.
+        RefusedError (before the first byte) by limits and alarms, or where the pump runs for another order.
         """
         self.check_value(total_ml)
         speed = self._dose.check_rate(self.settings.rate.value if rate_ml_per_min is None else rate_ml_per_min)
@@ -134,11 +132,10 @@ class NewEraNE1000(LinkedInstrument):
         """Go on with the order that was interrupted by `pause`; RefusedError, DeviceError where that cannot be."""
         order, paused = self._interrupted, self._paused
         self._interrupted, self._paused = None, False
-        if order is None or not paused:
-            return
-        self._refuse_trouble()
-        ticket = self._ticket
-        self._link.call(lambda: self._go_on(order, ticket))
+        if order is not None and paused:
+            self._refuse_trouble()
+            ticket = self._ticket
+            self._link.call(lambda: self._go_on(order, ticket))
 
     def acknowledge(self, reason: str) -> None:
         """Release the pump after an alarm; `reason` says who looked and what was mended. RefusedError without one."""
@@ -242,7 +239,7 @@ class NewEraNE1000(LinkedInstrument):
         self._refuse_trouble()
 
     def _to_rest(self) -> None:
-        """Bring a program that is paused (by the keypad, by an earlier run) to its end."""
+        """End a program that is paused (by the keypad, by an earlier run)."""
         if self._wire.ask("").state != "S":
             self._halt()
 

@@ -8,6 +8,9 @@ from devices.linked import LinkSettings
 class UnnumberedSettings(LinkSettings):
     """As `LinkSettings`, for an instrument that cannot be told from its twin."""
 
+    serial: str | None = None
+    """This instrument tells no serial number: leave the key out."""
+
     @field_validator("serial")
     @classmethod
     def _no_serial(cls, serial: str | None) -> str | None:

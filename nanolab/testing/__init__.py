@@ -11,6 +11,7 @@ A check that fails raises AssertionError with a sentence. A rig may leave out wh
 checks then look at what is left.
 """
 
+from nanolab.testing.byte_wire import ScriptedBytes
 from nanolab.testing.laser import laser_contract
 from nanolab.testing.ph_probe import ph_probe_contract
 from nanolab.testing.powermeter import powermeter_contract
@@ -26,6 +27,7 @@ __all__ = [
     "LineServer",
     "Rig",
     "RigMaker",
+    "ScriptedBytes",
     "ScriptedServer",
     "laser_contract",
     "ph_probe_contract",
