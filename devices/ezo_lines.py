@@ -13,6 +13,7 @@ from devices.transport import NoReplyError
 LINE = SerialLine(baudrate=9600, write=b"\r", read=b"\r", stripped=b"\r\n\x00")
 BAR = "|"
 CODES = (b"*OK", b"*ER")
+OPENING_SHARE = 0.7
 _OPENING = (b"*OK,1", b"C,0")
 _MOST_LINES = 100
 
@@ -34,7 +35,8 @@ class EzoTransport(SerialTransport):
 
     def open(self, deadline_s: float) -> None:
         """Open the port, end what may be half typed, switch codes on and continuous mode off; ConnectionError."""
-        limit = time.monotonic() + deadline_s
+        # the exchange that has the line opened needs the rest of the deadline
+        limit = time.monotonic() + OPENING_SHARE * deadline_s
         super().open(deadline_s)
         try:
             self.write(b"\n")
