@@ -187,7 +187,7 @@ def _device_table(role: str, driver: str) -> list[str]:
     except NanolabError as error:  # a package that this platform lacks must not cost the other instruments
         return [*_comment(f"[{role}] is left out: {error}"), ""]
     lines = [*_comment(_HEADINGS[role]), f"[{role}]", f'driver = "{driver}"', f'address = "{SIMULATED}"']
-    return [*lines, *_keys(model, EXAMPLE_SETTINGS[role]), ""]
+    return [*lines, *_keys(model, EXAMPLE_SETTINGS.get(role, {})), ""]
 
 
 def _optional_tables() -> list[str]:

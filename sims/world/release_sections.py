@@ -22,7 +22,7 @@ class Dosing(Section):
         description="true inside diameter of the syringe, mm (nominal 8.66: what is delivered is 0.9 per cent too much)",
     )
     strong_acid_mol_per_l: float = Field(
-        default=0.1, description="strong acid in the syringe, mol/L; a strong base is negative, plain water 0 (1)"
+        default=0.1, description="strong acid in the syringe, mol/L; a strong base is negative, plain water 0"
     )
     capacity_ml: Positive = Field(default=3.5, description="what the cuvette holds, mL; more runs over, well mixed")
 
@@ -31,7 +31,7 @@ class Buffer(Section):
     """The buffer of the fresh liquid: one weak acid and its salt (phosphate by default), activities taken as one."""
 
     concentration_mmol_per_l: NotNegative = Field(
-        default=10.0, description="weak acid and its salt together, mmol/L; 0 is unbuffered (1)"
+        default=10.0, description="weak acid and its salt together, mmol/L; 0 is unbuffered"
     )
     pka: Annotated[float, Field(ge=0.0, le=14.0)] = Field(default=7.20, description="its pKa at 25 degC (1)")
     pka_per_k: float = Field(default=-0.0028, description="change of the pKa per kelvin, 1/K (phosphate)")
@@ -46,10 +46,8 @@ class PhElectrode(Section):
     slope: Annotated[float, Field(gt=0.5, le=1.1)] = Field(
         default=0.985, description="share of the Nernst slope that the electrode gives (1)"
     )
-    zero_mv: float = Field(default=2.0, description="voltage at pH 7, mV rms over a batch of electrodes about 5")
-    drift_mv_per_h: float = Field(
-        default=0.2, description="steady drift of that voltage, mV per hour, relative to lab time 0"
-    )
+    zero_mv: float = Field(default=2.0, description="voltage at pH 7, mV")
+    drift_mv_per_h: float = Field(default=0.2, description="steady drift of that voltage, mV per hour since lab time 0")
     noise_mv: NotNegative = Field(default=0.1, description="white noise of a reading, mV rms")
     lag_s: Positive = Field(default=2.0, description="time constant of the electrode in stirred liquid, s")
     unstirred_lag_s: Positive = Field(default=20.0, description="the same, mixing included, without stirring, s")
@@ -71,5 +69,5 @@ class PeltierHolder(Section):
     noise_k: NotNegative = Field(default=0.003, description="white noise of either sensor, K rms")
     full_stirring_rpm: Positive = Field(
         default=400.0,
-        description="speed from which the liquid is mixed as [stirring] says for a running stirrer, rpm (1)",
+        description="speed from which the liquid is mixed as [stirring] says for a running stirrer, rpm",
     )

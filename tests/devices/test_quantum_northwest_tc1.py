@@ -244,9 +244,9 @@ def test_heating_that_nobody_ordered_is_switched_off_after_reconnecting() -> Non
 def test_refusals_and_health() -> None:
     hot = [*IDENTITY, ask("HT ?", "HT 61"), ask("HL ?", "HT 60"), *looks("0-+C", block="-99.00")]
     with holder(*hot, *OFF) as device:
-        for call in (lambda: device.set(True), lambda: device.set(70.0), lambda: device.stir(100.0)):
+        for refuse, value in ((device.set, True), (device.set, 70.0), (device.stir, 100.0)):
             with pytest.raises(RefusedError):
-                call()
+                refuse(value)
         with pytest.raises(RefusedError, match="ramp"):
             device.set(30.0, ramp_k_per_min=20.0)
         rows = {row.what: row for row in device.health()}
