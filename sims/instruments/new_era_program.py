@@ -23,11 +23,14 @@ NOT_NOW, OUT_OF_RANGE, UNKNOWN, BAD_PACKET = "NA", "OOR", "", "COM"
 
 
 def number(value: float) -> str:
-    """Write a value as the pump does: four digits, at most three of them after the point."""
+    """Write a value as the pump does: four digits and a point, at most three of them after it.
+
+    UNSURE for whole numbers of four digits; a public driver understands them with a point only.
+    """
     for decimals in (3, 2, 1):
         if round(value, decimals) < 10.0 ** (4 - decimals):
             return f"{value:.{decimals}f}"
-    return f"{value:.0f}"
+    return f"{value:.0f}."
 
 
 def read_number(text: str) -> float:

@@ -213,7 +213,7 @@ def test_numbers_as_the_pump_reads_and_writes_them() -> None:
     assert rig.ask("VOL12345") == "00S?OOR"
     assert rig.ask("VOL0.0001") == "00S?OOR"
     assert [number(value) for value in (0.0, 1.234, 12.34, 123.4, 1234.0, 9.9996)] == [
-        "0.000", "1.234", "12.34", "123.4", "1234", "10.00",
+        "0.000", "1.234", "12.34", "123.4", "1234.", "10.00",
     ]  # fmt: skip
     assert read_number(".5") == 0.5
     with pytest.raises(CommandError):
