@@ -24,12 +24,12 @@ def dispense(
     devices: Sequence[Any] = (),
     cadence_s: float = 1.0,
     judge: Judge | None = None,
-    stream: str = "primary",
+    stream: str = "dosing",
 ) -> Generator[Any, Any, float]:
     """Infuse `volume_ml` on top of what was infused before; return the volume that the pump counted, mL.
 
-    Pump and `devices` are read once per `cadence_s` of lab time meanwhile, more often where the pump's watchdog asks
-    for it. LimitTripError where the pump stops short or reports trouble, or is far too late; RefusedError, DeviceError
+    Pump and `devices` are read into `stream` once per `cadence_s` of lab time meanwhile, more often where the pump's
+    watchdog asks for it (a stream has the same devices at all times: name another one for other devices). LimitTripError where the pump stops short or reports trouble, or is far too late; RefusedError, DeviceError
     as the pump says.
     """
     yield from bps.trigger(pump, wait=True)
@@ -51,7 +51,7 @@ def dispense_to(
     devices: Sequence[Any] = (),
     cadence_s: float = 1.0,
     judge: Judge | None = None,
-    stream: str = "primary",
+    stream: str = "dosing",
 ) -> Generator[Any, Any, float]:
     """Infuse until the pump has counted `total_ml` altogether, as `dispense` does; return that total, mL."""
     name = pump.name
@@ -75,7 +75,8 @@ def dispense_to(
         return None
 
     every_s = min(cadence_s, pump.read_within_s)
-    yield from readings_until([pump, *devices], clock, every_s, finished, judge, stream)
+    read = list(devices) if pump in devices else [pump, *devices]
+    yield from readings_until(read, clock, every_s, finished, judge, stream)
     return total
 
 

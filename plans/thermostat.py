@@ -48,12 +48,13 @@ def settle(
     devices: Sequence[Any] = (),
     cadence_s: float = 5.0,
     judge: Judge | None = None,
-    stream: str = "primary",
+    stream: str = "settling",
 ) -> Generator[Any, Any, str]:
     """Bring the holder to `target_c` and stay until the reading `key` was near it for `soak_s`; return ``near``.
 
     The controller's own "stable" looks at the block, and the liquid lags behind: take for `key` a probe in the liquid
     (``cuvette_holder_probe``, ``thermocouple_sample``); without one it is the block, and the soak must cover the lag.
+    Holder and `devices` are read into `stream`, which has the same devices at all times.
     LimitTripError where the controller reports trouble, or the time is up.
     """
     name = holder.name
@@ -72,7 +73,8 @@ def settle(
             )
         return ended
 
-    return (yield from readings_until([holder, *devices], clock, cadence_s, finished, judge, stream))
+    read = list(devices) if holder in devices else [holder, *devices]
+    return (yield from readings_until(read, clock, cadence_s, finished, judge, stream))
 
 
 def holder_guard(plan: Plan, holder: Any) -> Plan:
