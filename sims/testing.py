@@ -48,6 +48,15 @@ class StillWorld:
         self.slope_w_per_a = 0.9
         self.threshold_a = 0.3
         self.cuvette = "sample"
+        self.plunger: list[tuple[float, float, float]] = []
+        """(lab time s, speed mm/s, lost share), one entry a call of `set_plunger`."""
+        self.travel_left_mm = 40.0
+        self.peltier = False
+        self.holder_heat_w = 0.0
+        self.stirring_rpm = 0.0
+        self.holder_c = (25.0, 24.9, 30.0)
+        self.electrode_mv: float | None = -23.664
+        """The voltage of an ideal electrode at pH 7.4 and 25 degC."""
 
     def advance_to(self, time_s: float) -> None:
         """Let time pass. ValueError backwards."""
@@ -103,6 +112,37 @@ class StillWorld:
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
         """Return a dark spectrum, shape (2136,)."""
         return np.zeros(2136)
+
+    def set_plunger(self, mm_per_s: float, lost_share: float = 0.0) -> None:
+        """Record the speed of the plunger; the syringe's end does not come nearer by it."""
+        self.plunger.append((self.time_s, mm_per_s, lost_share))
+
+    def plunger_travel_left_mm(self) -> float:
+        """Return how far the plunger can go, mm."""
+        return self.travel_left_mm
+
+    def fit_peltier_holder(self) -> None:
+        """Note that there is a Peltier holder."""
+        self.peltier = True
+
+    def set_holder_heat(self, power_w: float) -> None:
+        """Record the heat, W."""
+        self.holder_heat_w = power_w
+
+    def set_stirring(self, rpm: float) -> None:
+        """Record the speed."""
+        self.stirring_rpm = rpm
+
+    def read_holder(self) -> tuple[float, float, float]:
+        """Return block, probe and exchanger, degC."""
+        return self.holder_c
+
+    def fit_electrode(self) -> None:
+        """Nothing to do: there is always one."""
+
+    def read_electrode_mv(self) -> float | None:
+        """Return the electrode's voltage, mV, or None."""
+        return self.electrode_mv
 
     def truth(self) -> dict[str, Any]:
         """Return what little is true here."""

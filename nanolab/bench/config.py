@@ -13,7 +13,9 @@ from nanolab.discovery import DEVICES, entry_points_of, load
 from nanolab.errors import FileInvalidError, NanolabError, UsageError, nearest
 from nanolab.quantities import Quantity
 
-ROLES = ("laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman")
+ROLES = (
+    "laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman", "pump", "cuvette_holder", "ph",
+)  # fmt: skip
 """Tables of a bench file that name an instrument (the cuvette is exchanged by a person or by the simulator)."""
 
 SIMULATED = "simulated"
@@ -99,6 +101,9 @@ class BenchConfig(Table):
     powermeter: DeviceConfig | None = None
     shutter: DeviceConfig | None = None
     deadman: DeviceConfig | None = None
+    pump: DeviceConfig | None = None
+    cuvette_holder: DeviceConfig | None = None
+    ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     simulation: SimulationConfig = SimulationConfig()
 

@@ -74,6 +74,30 @@ class BenchWorld(Protocol):
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
         """One spectrum, shape (n_pixels,), counts."""
 
+    def set_plunger(self, mm_per_s: float, lost_share: float = 0.0) -> None:
+        """Move the plunger of the syringe at this speed, positive into the cuvette; a share of the liquid is lost."""
+
+    def plunger_travel_left_mm(self) -> float:
+        """How far the plunger can still go forward, mm."""
+
+    def fit_peltier_holder(self) -> None:
+        """Have the cuvette stand in the Peltier holder."""
+
+    def set_holder_heat(self, power_w: float) -> None:
+        """Let the Peltier element pump this heat into the block from now on, W."""
+
+    def set_stirring(self, rpm: float) -> None:
+        """Let the holder's stirrer turn at this speed from now on."""
+
+    def read_holder(self) -> tuple[float, float, float]:
+        """Temperatures of the holder's block, of its probe in the liquid, and of its heat exchanger, degC."""
+
+    def fit_electrode(self) -> None:
+        """Hang the pH electrode into the liquid."""
+
+    def read_electrode_mv(self) -> float | None:
+        """Voltage of the pH electrode, mV; None where it hangs dry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -6,7 +6,7 @@ depend on how often, or in which slices, the world is advanced.
 """
 
 import math
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -16,32 +16,20 @@ from sims.world.constants import Array, water_absorption_per_cm
 from sims.world.detector import Detector
 from sims.world.heater import heater_calibration
 from sims.world.laser import DiodeLaser
+from sims.world.node import Node
 from sims.world.noise import CorrelatedNoise, generator
 from sims.world.optics import LaserLineOptics, LightShares
 from sims.world.particles import batch_spectrum
 from sims.world.sections import CUVETTES, MeterPosition
 from sims.world.sensors import PROBES, PowerMeterHead, Thermometer, lagged, lagged_ramp
-from sims.world.thermal import ThermalNodes, ThermalState
+from sims.world.thermal import ThermalNodes
+from sims.world.wet import WetSide, WetWorld
 
 _COARSEST_STEP_S = 0.5
 _RETUNE_CELLS = 64
 
 
-class Node(NamedTuple):
-    """Everything that changes by itself, at one moment: lab time s, temperatures degC."""
-
-    time_s: float
-    thermal: ThermalState
-    """Liquid, wall, holder, and the volume in mL."""
-    sample_probe_c: float
-    ambient_probe_c: float
-    holder_probe_c: float
-    head_w: float
-    intact: float
-    """Share of the sample's absorbance that has not degraded."""
-
-
-class World:
+class World(WetWorld):
     """One simulated bench.
 
     The same seed, and the same calls at the same lab times, give identical readings.
@@ -61,15 +49,14 @@ class World:
         self._detector = Detector(config.spectrometer, seed)
         self._thermometer = Thermometer(config.thermocouple, config.stirring, seed)
         self._head = PowerMeterHead(config.powermeter, config.laser.fast_noise, seed)
-        self._step_s = _COARSEST_STEP_S
-        while self._step_s > self._nodes.longest_step():
-            self._step_s /= 2.0
+        self._wet = WetSide(config, self._nodes, self._thermometer, seed)
+        self._choose_step()
         self._next_cell = 1
         self._now = 0.0
         self._cuvette = "sample"
         air = self._ambient(0.0)
         fresh = (air, air, air, config.cuvette.volume_ml)
-        self._node = Node(0.0, fresh, air, air, air, 0.0, 1.0)
+        self._node = Node(0.0, fresh, air, air, air, 0.0, 1.0, self._wet.fresh(config.dosing.syringe_ml, air))
         self._seen = self._node
 
     # --- time -------------------------------------------------------------------------------------------
@@ -112,7 +99,8 @@ class World:
         self._cuvette = cuvette
         self._nodes.filled = cuvette != "empty"
         fresh = (air, air, node.thermal[2], self.config.cuvette.volume_ml)
-        self._node = self._seen = node._replace(thermal=fresh)
+        contents = self._wet.fresh(node.contents.syringe_ml, air)
+        self._set_node(node._replace(thermal=fresh, contents=contents))
 
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
         """Let this current (A) flow in the laser diode from now on, its case at this temperature (degC).
@@ -254,6 +242,7 @@ class World:
                 "gain": self.config.powermeter.gain,
                 "head_w": node.head_w,
             },
+            **self._wet.truth(node),
         }
 
     def _photothermal_truth(self, node: Node) -> dict[str, float]:
@@ -284,9 +273,9 @@ class World:
         return own.temperature_c + own.drift_k_per_h * time_s / 3600.0 + self._ambient_noise.at(time_s)
 
     def _sample_absorbance(self, node: Node) -> float:
-        # concentration rises as the volume falls; a cuvette that is not the sample holds none of it
+        # concentration rises as the volume falls, and dosing dilutes; a cuvette that is not the sample holds none of it
         fill = self.config.cuvette.volume_ml
-        share = fill / node.thermal[3] if self._cuvette == "sample" else 1.0
+        share = fill / node.thermal[3] * node.contents.held if self._cuvette == "sample" else 1.0
         return self.config.photothermal.absorbance * self._optics.relative_absorbance * node.intact * share
 
     def _absorbance(self, node: Node) -> float:
@@ -301,9 +290,17 @@ class World:
     def _retune(self) -> None:
         self._optics.tune(self._laser.wavelength_nm, self._shift_nm(self._node))
 
+    def _choose_step(self) -> None:
+        self._step_s = _COARSEST_STEP_S
+        while self._step_s > self._nodes.longest_step():
+            self._step_s /= 2.0
+
     def _commit(self) -> Node:
-        self._node = self._seen = self._peek()
+        self._set_node(self._peek())
         return self._node
+
+    def _set_node(self, node: Node) -> None:
+        self._node = self._seen = node
 
     def _peek(self) -> Node:
         if self._node.time_s == self._now:
@@ -327,6 +324,7 @@ class World:
             q_wall = lit * shares.wall
             head = power * self._head.share(shares.behind)
         thermal = self._nodes.step(node.thermal, step, q_liquid, q_wall, air)
+        thermal, contents = self._wet.step(node, thermal, step, air)
         thermocouple = self.config.thermocouple
         beam = thermocouple.beam_heating_k_per_w * lit
         lag = thermocouple.lag_s
@@ -339,6 +337,7 @@ class World:
             lagged_ramp(node.holder_probe_c, before[2], after[2], step, lag),
             lagged(node.head_w, head, step, self.config.powermeter.head_s),
             self._degraded(node, step, lit, 0.5 * (before[0] + after[0]) - air),
+            contents,
         )
 
     def _degraded(self, node: Node, step_s: float, power_w: float, over_air_k: float) -> float:
