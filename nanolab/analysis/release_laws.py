@@ -220,7 +220,7 @@ def _laws() -> list[ReleaseLaw]:
                 LawParameter("k1", f"%/{{t}}^{POWER_SHAPE}", lambda _: (-np.inf, np.inf), positive=False),
                 LawParameter("k2", f"%/{{t}}^{2 * POWER_SHAPE}", lambda _: (-np.inf, np.inf), positive=False),
             ],
-            lambda t, k1, k2, t_lag=0.0: release.peppas_sahlin(t, k1, k2, POWER_SHAPE, t_lag), _sahlin_starts,
+            lambda t, k1, k2, t_lag=0.0: release.peppas_sahlin(t, k1, k2, POWER_SHAPE, t_lag), _sahlin_starts, highest_percent=_HIGHEST_EARLY,
         ),
         ReleaseLaw("baker_lonsdale", "Baker-Lonsdale", [_K], release.baker_lonsdale,
                    lambda s: [[0.1 * k] for k in s.rates]),

@@ -109,7 +109,7 @@ def compare_laws(profile: Profile, laws: Sequence[ReleaseLaw], settings: Mapping
     cautions = Cautions(list(profile.notes))
     keep = np.ones(profile.time.size, dtype=np.bool_)
     if settings["origin"] == "drop":
-        keep = ~((profile.time == 0) & (profile.values == 0))
+        keep = ~at_origin(profile, cautions)
     time, percent = profile.time[keep], profile.values[keep]
     sd, weights_from = weights_of(profile, keep, settings["weights"], cautions)
     fitted = [_fit(law, time, percent, sd, profile.time_unit) for law in laws]
@@ -124,6 +124,22 @@ def compare_laws(profile: Profile, laws: Sequence[ReleaseLaw], settings: Mapping
     comparison = Comparison(profile, time, percent, sd, weights_from, results, ranking, cautions)
     add_cautions(comparison)
     return comparison
+
+
+def at_origin(profile: Profile, cautions: Cautions) -> npt.NDArray[np.bool_]:
+    """Return which points (n,) lie at time zero, where every law is nothing: they tell no law from another.
+
+    Where one is not zero, the read-out has an offset: said as a caution.
+    """
+    origin = profile.time == 0
+    offset = profile.values[origin]
+    if np.any(np.abs(offset) > SMALLEST_SD):
+        cautions.add(
+            "offset_at_start",
+            f"{profile.label}: {offset[np.argmax(np.abs(offset))]:.3g} % at time zero, where nothing is released: the "
+            "read-out has an offset or a burst came before the first point; that point was left out",
+        )
+    return np.asarray(origin)
 
 
 def weights_of(profile: Profile, keep: npt.NDArray[np.bool_], wanted: str, cautions: Cautions) -> tuple[Array, str]:

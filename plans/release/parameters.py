@@ -22,7 +22,7 @@ RELEASE = (
         choices=("auto", "rule", "equal"),
     ),
     Parameter(
-        "origin", "choice", "drop", "The point nothing at time zero, which every law meets: drop it or keep it.",
+        "origin", "choice", "drop", "Points at time zero, where every law is nothing: drop them or keep them.",
         choices=("drop", "keep"),
     ),
     Parameter("intervals", "choice", "all", "Intervals of all laws, or of those with support.", choices=("all", "contenders")),

@@ -29,7 +29,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Products:
-    """Reference and tests at the same times (n,) in ``time_unit``."""
+    """Reference and tests at the same times (n,) in ``time_unit``, which is empty where the file does not tell it."""
 
     times: Array
     time_unit: str
@@ -50,7 +50,7 @@ def products_of(
             raise FileInvalidError(f"{table.path}: the times in the headings do not rise")
     else:
         times, units = _long_units(table, rows, wanted, settings, cautions)
-    unit = str(settings["time_unit"] or _heading_unit(table, columns) or "unknown")
+    unit = str(settings["time_unit"] or _heading_unit(table, columns) or "")
     reference, tests = _names(table, list(units), settings)
     for name, block in units.items():
         _check(table, name, block)

@@ -37,7 +37,7 @@ def draw(products: Products, comparisons: "Sequence[Comparison]") -> bytes:
             kept = products.times[comparison.kept.keep]
             means = test.units.mean(axis=0)[comparison.kept.keep]
             axes.plot(kept, means, "o", markersize=9, markerfacecolor="none", color=colour)
-        axes.set_xlabel(f"time / {products.time_unit}")
+        axes.set_xlabel(f"time / {products.time_unit}" if products.time_unit else "time")
         axes.set_ylabel("released / %")
         axes.set_title("circles: points that were compared", fontsize=9, loc="left")
         axes.legend(fontsize=8, frameon=False)

@@ -153,7 +153,7 @@ def comparison_json(products: Products, comparison: Comparison) -> dict[str, Any
         },
         "points_kept": int(np.count_nonzero(comparison.kept.keep)),
         "points": points,
-        "time_unit": products.time_unit,
+        "time_unit": products.time_unit or None,
     }
 
 
@@ -193,8 +193,10 @@ def _rows(products: Products, comparisons: Sequence[Comparison], rule: str) -> l
             rows.append(("  f2, bias-corrected", f"{comparison.f2_corrected:.3f}"))
         rows.append(("  similar", "yes" if comparison.similar else "no"))
         kept = [f"{time:g}" for time, keep in zip(products.times, comparison.kept.keep, strict=True) if keep]
-        rows.append(("  points kept", f"{len(kept)} of {products.times.size}: {', '.join(kept)} {products.time_unit}"))
+        rows.append(
+            ("  points kept", f"{len(kept)} of {products.times.size}: {', '.join(kept)} {products.time_unit}".rstrip())
+        )
         for time, keep, why in zip(products.times, comparison.kept.keep, comparison.kept.why, strict=True):
             if not keep:
-                rows.append((f"  {time:g} {products.time_unit}", why))
+                rows.append((f"  {time:g} {products.time_unit}".rstrip(), why))
     return rows
