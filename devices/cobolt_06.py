@@ -78,7 +78,7 @@ class Cobolt06MLD(LaserHead):
         wire.unit.has_temperature = wire.known("rtect?") is not None
         self._check_head(wavelength_nm, 0.0, wire.unit.max_head_w)
         self._publish("transmission")
-        self._meet("autostart" if wire.unit.autostart else "")
+        self._meet(by_itself=wire.unit.autostart)
 
     def _checked_model(self, model: str) -> float:
         """Return the wavelength in nm; DeviceError where the model is not one that these commands fit."""

@@ -68,7 +68,7 @@ class CoherentOBIS(LaserHead):
             wire.number("SYST:INF:WAV?"), wire.number("SOUR:POW:LIM:LOW?"), wire.number("SOUR:POW:LIM:HIGH?")
         )
         self._publish("transmission")
-        self._meet("autostart" if wire.switch("SYST:AUT?") else "")
+        self._meet(by_itself=wire.switch("SYST:AUT?"))
 
     def _stage_settings(self) -> None:
         super()._stage_settings()

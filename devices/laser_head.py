@@ -18,8 +18,10 @@ from typing import Annotated, Any, ClassVar
 from ophyd import Component, Kind
 
 from devices.laser import LaserInstrument
+from devices.link import GaveWayError
 from devices.linked import LinkSettings, quantity
 from devices.signals import Reading
+from devices.status import Status
 from nanolab.errors import DeviceError, RefusedError
 from nanolab.interfaces import DeviceContext
 from nanolab.quantities import Quantity
@@ -142,6 +144,25 @@ class LaserHead(LaserInstrument):
                 "put a filter into the beam and measure the transmission anew"
             )
 
+    def trigger(self) -> Status:
+        """Take one reading. A command to go off does not wait for its exchanges: it is then taken anew after that."""
+        whole = Status()
+
+        def taken(first: Status) -> None:
+            error = first.exception()
+            if not isinstance(error, GaveWayError):
+                whole.finish(error)
+                return
+            try:
+                second = self._link.submit(self._measure)
+            except DeviceError as closed:
+                whole.finish(closed)
+            else:
+                second.add_callback(lambda status: whole.finish(status.exception()))
+
+        self._link.submit(self._measure, gives_way=True).add_callback(taken)
+        return whole
+
     @property
     def _off_confirmed_within_s(self) -> float:
         return OFF_CONFIRMED_WITHIN_S
@@ -210,7 +231,7 @@ class LaserHead(LaserInstrument):
             )
         self._least_head_w = least_w
 
-    def _meet(self, by_itself: str) -> None:
+    def _meet(self, by_itself: bool) -> None:
         """Go off where the head emits, is about to, or may start by itself; say so where it was not dark."""
         look = self._wire.look()
         self.found_emitting = ""

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
@@ -287,6 +288,54 @@ def test_off_is_not_confirmed_while_any_read_back_speaks_against_it(monkeypatch:
             assert "Turn the key of the Cobolt laser to off, open its interlock or cut its mains" in report.by_hand
             with pytest.raises(OffNotConfirmedError, match="OFF NOT CONFIRMED"):
                 device.set(0.0).wait(5.0)
+
+
+def overtaken(device: Any, server: ScriptedServer, line: str) -> tuple[Any, Any]:
+    """Trigger a reading, ask for off while `line` is being answered; return the reading's status and the report."""
+    gate = threading.Event()
+    play = server._answer
+
+    def answer(received: str) -> bytes | None:
+        if received == line:
+            gate.wait(5.0)
+        return play(received)
+
+    server._answer = answer
+    status = device.trigger()
+    limit = time.monotonic() + 5.0
+    while line not in server.received[len(CONNECT) :]:
+        assert time.monotonic() < limit
+    reports: list[Any] = []
+    off = threading.Thread(target=lambda: reports.append(device.off()))
+    off.start()
+    while not device._link._urgent:
+        assert time.monotonic() < limit
+    gate.set()
+    off.join(5.0)
+    return status, reports[0]
+
+
+def test_off_overtakes_a_reading_which_is_then_taken_anew() -> None:
+    with laser([*look()[:2], *OFF_DARK, *look()]) as (device, server):
+        status, report = overtaken(device, server, "pa?")
+        assert report.confirmed
+        status.wait(5.0)
+        assert server.received[len(CONNECT) :][:3] == ["l?", "pa?", "l0"]
+
+
+def test_a_reading_that_off_overtakes_fails_where_the_link_is_closed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    with laser([*look()[:2], *OFF_DARK]) as (device, server):
+        submit = device._link.submit
+
+        def closed(work: Any, **options: Any) -> Any:
+            if work == device._measure and not options:
+                raise DeviceError("laser", "is not connected")
+            return submit(work, **options)
+
+        monkeypatch.setattr(device._link, "submit", closed)
+        status, _report = overtaken(device, server, "pa?")
+        with pytest.raises(DeviceError, match="is not connected"):
+            status.wait(5.0)
 
 
 def test_off_is_repeated_until_it_is_seen() -> None:
