@@ -56,7 +56,7 @@ class Cobolt06MLD(LaserHead):
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
-        self._wire: CoboltWire = CoboltWire(self._link, self.name, self.settings, self._pause_s)
+        self._wire: CoboltWire = CoboltWire(self._link, self.name, self.settings, self._pace)
 
     def _make_transport(self) -> Transport:
         return EchoTransport(self.context.address, LINE)

@@ -36,7 +36,7 @@ class CoherentOBIS(LaserHead):
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
-        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pause_s)
+        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pace)
 
     def _make_transport(self) -> Transport:
         return HandshakeTransport(self.context.address, LINE)
