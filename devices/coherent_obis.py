@@ -36,14 +36,18 @@ class CoherentOBIS(LaserHead):
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
-        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pause_s)
+        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pace)
 
     def _make_transport(self) -> Transport:
         return HandshakeTransport(self.context.address, LINE)
 
     def _first_look(self) -> None:
         # without handshake a query ends without OK and a failed command is silent; a prompt would stand before replies
-        self._wire.tell_controller("SYST:COMM:HAND ON")
+        try:
+            self._wire.tell_controller("SYST:COMM:HAND ON")
+        except ObisReportedError:
+            # it stood behind a command that another program had left half sent
+            self._wire.tell_controller("SYST:COMM:HAND ON")
         self._wire.tell_controller("SYST:COMM:PROM OFF")
         super()._first_look()
 
@@ -68,7 +72,7 @@ class CoherentOBIS(LaserHead):
             wire.number("SYST:INF:WAV?"), wire.number("SOUR:POW:LIM:LOW?"), wire.number("SOUR:POW:LIM:HIGH?")
         )
         self._publish("transmission")
-        self._meet("autostart" if wire.switch("SYST:AUT?") else "")
+        self._meet(by_itself=wire.switch("SYST:AUT?"))
 
     def _stage_settings(self) -> None:
         super()._stage_settings()

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from devices.cobolt_06 import Cobolt06MLD
-from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, RefusedError
+from nanolab.errors import DeviceError, OffNotConfirmedError, RefusedError
 from nanolab.interfaces import DeviceContext
 from nanolab.testing import CLOSE, ScriptedServer
 
@@ -49,6 +50,7 @@ def sequence_look(on: int = 0, state: int = 0, power: str = "0.00002", fault: in
     return steps if on else [*steps[:4], *replies(("gom?", str(state))), steps[4]]
 
 
+PING = replies(("?", "OK"))
 IDENTITY = replies(("gsn?", "12345"), ("glm?", "0785-06-01-0100-100"), ("gfv?", "CAP-1004.2"))
 
 
@@ -73,7 +75,7 @@ ON = [*look(), *GATES, *SET, *replies(("l?", "0"), ("l1", "OK"), ("l?", "1"))]
 def laser(
     transcript: Sequence[Step], connect: Sequence[Step] = CONNECT, **changes: Any
 ) -> Iterator[tuple[Any, ScriptedServer]]:
-    with ScriptedServer([*connect, *transcript], ends=b"\r") as server:
+    with ScriptedServer([*PING, *connect, *transcript], ends=b"\r") as server:
         settings = Cobolt06MLD.Settings.model_validate({**SETTINGS, **changes})
         context = DeviceContext("laser", server.address, settings, False, time.time, may_emit=lambda: None)
         device = Cobolt06MLD(context)
@@ -116,24 +118,49 @@ def test_what_the_power_rests_on_is_configuration() -> None:
 
 def test_commands_are_paced_and_off_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with laser([*look(), *OFF_DARK], pause="0.1 s", connect=CONNECT) as (device, server):
-        rests: list[tuple[str, float]] = []
-        monkeypatch.setattr(device._link, "rest", lambda seconds: rests.append((server.received[-1], seconds)))
-        now = [1000.0]
-        monkeypatch.setattr("devices.cobolt_wire.time.monotonic", lambda: now[0])
-        device._wire._quiet_since = now[0]
+        now, rested = [1000.0], dict[str, float]()
+
+        def rest(seconds: float) -> None:
+            now[0] += seconds
+            after = server.received[-1]
+            rested[after] = rested.get(after, 0.0) + seconds
+
+        monkeypatch.setattr(device._link, "rest", rest)
+        monkeypatch.setattr("devices.laser_head.time", SimpleNamespace(monotonic=lambda: now[0]))
+        device._pace.replied()
         reading(device)
         # 0.1 s before each command of a look, counted from the reply before it
-        assert [round(seconds, 6) for _after, seconds in rests] == [0.1] * 5
-        rests.clear()
+        assert {after: round(seconds, 6) for after, seconds in rested.items()} == dict.fromkeys(
+            ("rtect?", "l?", "pa?", "i?", "f?"), 0.1
+        )
+        rested.clear()
         assert device.off().confirmed
-        assert [last for last, _seconds in rests] == ["l0", "l?", "pa?", "i?", "f?"], "nothing rests before l0"
+        assert list(rested) == ["l0", "l?", "pa?", "i?", "f?"], "nothing rests before l0"
+
+
+def test_a_pause_ends_when_off_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    with laser([], pause="0.1 s") as (device, _server):
+        rests: list[float] = []
+
+        def rest(seconds: float) -> None:
+            rests.append(seconds)
+            device._ticket += 1
+
+        monkeypatch.setattr(device._link, "rest", rest)
+        monkeypatch.setattr("devices.laser_head.time", SimpleNamespace(monotonic=lambda: 1000.0))
+        device._pace.replied()
+        device._pace.rest()
+        assert rests == [0.005]
+        device._ticket += 1  # while a reply is awaited
+        device._pace.rest()
+        assert rests == [0.005]
 
 
 def test_nothing_is_paced_where_lab_time_is_not_wall_time() -> None:
     with ScriptedServer([], ends=b"\r") as server:
         settings = Cobolt06MLD.Settings.model_validate({**SETTINGS, "pause": "0.1 s"})
         context = DeviceContext("laser", server.address, settings, True, time.time, wall_clock=False)
-        assert Cobolt06MLD(context)._pause_s == 0.0
+        assert Cobolt06MLD(context)._pace._pause_s == 0.0
 
 
 def test_the_interlock_refuses_before_anything_is_written_and_resume_asks_for_it_anew() -> None:
@@ -289,28 +316,82 @@ def test_off_is_not_confirmed_while_any_read_back_speaks_against_it(monkeypatch:
                 device.set(0.0).wait(5.0)
 
 
+def overtaken(device: Any, server: ScriptedServer, line: str) -> tuple[Any, Any]:
+    """Trigger a reading, ask for off while `line` is being answered; return the reading's status and the report."""
+    gate = threading.Event()
+    play = server._answer
+
+    def answer(received: str) -> bytes | None:
+        if received == line:
+            gate.wait(5.0)
+        return play(received)
+
+    server._answer = answer
+    status = device.trigger()
+    limit = time.monotonic() + 5.0
+    while line not in server.received[len(PING) + len(CONNECT) :]:
+        assert time.monotonic() < limit
+    reports: list[Any] = []
+    off = threading.Thread(target=lambda: reports.append(device.off()))
+    off.start()
+    while not device._link._urgent:
+        assert time.monotonic() < limit
+    gate.set()
+    off.join(5.0)
+    return status, reports[0]
+
+
+def test_off_overtakes_a_reading_which_is_then_taken_anew() -> None:
+    with laser([*look()[:2], *OFF_DARK, *look()]) as (device, server):
+        status, report = overtaken(device, server, "pa?")
+        assert report.confirmed
+        status.wait(5.0)
+        assert server.received[len(PING) + len(CONNECT) :][:3] == ["l?", "pa?", "l0"]
+
+
+def test_a_reading_that_off_overtakes_fails_where_the_link_is_closed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    with laser([*look()[:2], *OFF_DARK]) as (device, server):
+        submit = device._link.submit
+
+        def closed(work: Any, **options: Any) -> Any:
+            if work == device._measure and not options:
+                raise DeviceError("laser", "is not connected")
+            return submit(work, **options)
+
+        monkeypatch.setattr(device._link, "submit", closed)
+        status, _report = overtaken(device, server, "pa?")
+        with pytest.raises(DeviceError, match="is not connected"):
+            status.wait(5.0)
+
+
 def test_off_is_repeated_until_it_is_seen() -> None:
     with laser([*OFF, *look(power="0.02"), *OFF_DARK]) as (device, _server):
         assert device.off().confirmed
 
 
-def test_a_late_reply_cannot_pass_for_off() -> None:
-    """An old `0` in the line: the serial number is asked for until it is what comes back."""
-    steps = [("l?", b""), ("l0", b"OK\r\n"), ("l0", b"OK\r\n"), *replies(("gsn?", "0"), ("gsn?", "12345")), *look()]
-    with laser(steps, deadline="1 s") as (device, server):
-        with pytest.raises(DeviceError, match=r"is silent within its deadline; sent 'l\?'"):
+def test_an_old_reply_cannot_pass_for_off() -> None:
+    """A `0` that was still in the line: the serial number is asked for until it is what comes back."""
+    with laser([("l?", CLOSE), *OFF, *replies(("gsn?", "0"), ("gsn?", "12345")), *look()]) as (device, server):
+        with pytest.raises(DeviceError, match="lost the connection"):
             reading(device)
         assert device.off().confirmed
         assert len(server.connections) == 3
 
 
 def test_replies_that_never_fit_confirm_nothing() -> None:
-    steps = [("l?", b"")] + 2 * [("l0", b"OK\r\n"), *replies(("gsn?", "0"), ("gsn?", "0"))]
-    with laser([steps[0], ("l0", b"OK\r\n"), *steps[1:]], deadline="1 s") as (device, _server):
+    never = [*OFF, *replies(("gsn?", "0"), ("gsn?", "0"))]
+    with laser([("l?", CLOSE), *never, *never]) as (device, _server):
         with pytest.raises(DeviceError):
             reading(device)
         report = device.off()
         assert not report.confirmed and "its serial number 12345 is wanted" in report.detail
+
+
+def test_silence_is_an_error_within_the_deadline() -> None:
+    with laser([("l?", b"")]) as (device, _server):
+        device._link.deadline_s = 0.2
+        with pytest.raises(DeviceError, match=r"is silent within its deadline; sent 'l\?'"):
+            reading(device)
 
 
 @pytest.mark.parametrize(
@@ -363,6 +444,14 @@ def test_another_mode_is_set_right_while_it_is_dark() -> None:
              *replies(("l?", "1"))]  # fmt: skip
     with laser(steps) as (device, _server):
         device.set(0.04).wait(5.0)
+
+
+def test_a_command_that_was_left_half_sent_is_ended_and_not_carried_out() -> None:
+    with ScriptedServer([("?", ILLEGAL.encode() + b"\r\n"), *CONNECT], ends=b"\r") as server:
+        settings = Cobolt06MLD.Settings.model_validate(SETTINGS)
+        device = Cobolt06MLD(DeviceContext("laser", server.address, settings, False, time.time))
+        device.connect()
+        device._link.close()
 
 
 def test_an_echo_is_left_out() -> None:
@@ -474,8 +563,3 @@ def test_health_tells_interlock_start_and_hours() -> None:
 def test_settings_are_checked(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Cobolt06MLD.Settings.model_validate({**SETTINGS, **changes})
-
-
-def test_every_error_of_this_driver_is_one_that_nanolab_explains() -> None:
-    with laser([("l?", b"")], deadline="0.1 s") as (device, _server), pytest.raises(NanolabError):
-        reading(device)
