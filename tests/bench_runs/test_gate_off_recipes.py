@@ -129,6 +129,9 @@ def test_the_recipe_ends_the_light_and_sees_it(
             while not is_lit():
                 assert time.monotonic() < limit, "it does not come on"
                 control.advance(0.1)
+                if toggler is not None:
+                    # toggles come over another connection: which is read first is not said
+                    run.sendall(on)
 
         turn_on()
         # again when it is off already: a toggle must not be sent then
