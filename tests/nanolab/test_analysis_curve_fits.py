@@ -119,19 +119,20 @@ def test_the_interval_of_a_straight_line_is_students() -> None:
     assert a.quantity.interval_95 == (a.low, a.high)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(4)
     x = np.linspace(0.2, 6.0, 12)
     truth = np.array([80.0, 0.5])
     hits = 0
-    for _ in range(200):
+    for _ in range(80):
         y = DECAY.curve(x, truth) + generator.normal(0.0, 3.0, x.size)
         rate = profile_intervals(fit_model(DECAY, x, y, [[60.0, 0.3]]))[1]
         assert rate.low is not None
         assert rate.high is not None
         hits += rate.low <= truth[1] <= rate.high
-    # 95 % of 200 is 190 +- 3.1; noise without memory is widened now and then, never narrowed
-    assert 182 <= hits <= 200
+    # 95 % of 80 is 76 +- 1.9; noise without memory is widened now and then, never narrowed
+    assert 71 <= hits <= 80
 
 
 def test_memory_widens_the_interval() -> None:

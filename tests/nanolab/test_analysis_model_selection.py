@@ -225,18 +225,19 @@ def test_a_membrane_of_known_rate_is_taken_off() -> None:
     assert fit_law(LAWS["first_order"], t, percent).values[1] < 0.31
 
 
+@pytest.mark.slow
 def test_intervals_of_release_parameters_hold_the_truth() -> None:
     generator = np.random.default_rng(11)
     t = np.array([0.25, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0, 36.0, 48.0])
     inside = {"Fmax": 0, "td": 0, "b": 0}
     truth = {"Fmax": 80.0, "td": 8.0, "b": 0.8}
-    for _ in range(60):
+    for _ in range(40):
         noisy = weibull(t, 80.0, 8.0, 0.8) + generator.normal(0.0, 1.0, t.size)
         for one in profile_intervals(fit_law(LAWS["weibull"], t, noisy)):
             low, high = one.low or 0.0, one.high or np.inf
             inside[one.name] += low <= truth[one.name] <= high
-    # 57 of 60 are expected, with a standard deviation of 1.7
-    assert all(52 <= count <= 60 for count in inside.values()), inside
+    # 38 of 40 are expected, with a standard deviation of 1.4
+    assert all(34 <= count <= 40 for count in inside.values()), inside
 
 
 @needs_reference
@@ -339,6 +340,7 @@ def test_an_enzyme_that_is_saturated_is_not_first_order(substrate: str, replicat
 
 @needs_reference
 @pytest.mark.reference_data
+@pytest.mark.slow
 def test_published_fits_of_liposomes_are_met() -> None:
     """Every twelfth profile of the benchmark `benchmarks.liposomes`, which does all of them."""
     refits = liposomes.refit(REFERENCE, every=12)

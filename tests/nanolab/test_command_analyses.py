@@ -47,5 +47,5 @@ def test_one_analysis_lists_its_options_and_parameters() -> None:
 def test_a_quantity_keeps_its_uncertainty() -> None:
     volume = Parameter("volume_ml", "quantity", None, "Volume.", "mL", 0.1, 100.0)
     assert volume.parse("0.05±0.001 L") == Quantity(50.0, "mL", 1.0)
-    with pytest.raises(UsageError, match="--set volume_ml=0.01: it must be at least 0.1 mL"):
+    with pytest.raises(UsageError, match=r"--set volume_ml=0\.01: it must be at least 0\.1 mL"):
         volume.parse("0.01")

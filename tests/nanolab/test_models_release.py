@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
@@ -112,6 +112,7 @@ def test_hopfenberg_refuses_a_free_exponent() -> None:
     assert float(hopfenberg(80, 0.02, 1)) == 100.0  # complete at k t = 1, not beyond
 
 
+@settings(deadline=None, max_examples=60)  # a busy machine is no finding
 @given(st.floats(1e-6, 0.4999), st.floats(1e-3, 10.0))
 def test_baker_lonsdale_solves_its_equation(done: float, k: float) -> None:
     f = float(baker_lonsdale(done / k, k)) / 100.0
@@ -120,6 +121,7 @@ def test_baker_lonsdale_solves_its_equation(done: float, k: float) -> None:
     assert float(baker_lonsdale(1.0, 5.0)) == pytest.approx(100.0)
 
 
+@settings(deadline=None, max_examples=60)  # a busy machine is no finding
 @given(st.floats(0.01, 1.0), st.floats(1e-3, 50.0), st.floats(0.0, 0.3))
 def test_the_integrated_enzyme_law_solves_its_differential_equation(v: float, kappa: float, loss: float) -> None:
     t = np.linspace(0.1, 20.0, 200)

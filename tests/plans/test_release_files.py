@@ -465,6 +465,7 @@ def test_thermosensitive_profiles_through_the_command(profile: str) -> None:
 
 @needs_reference
 @pytest.mark.reference_data
+@pytest.mark.slow
 def test_every_measured_file_is_read() -> None:
     small = ["--set", "models=first_order,higuchi", "--set", "intervals=contenders"]
     for name in (
