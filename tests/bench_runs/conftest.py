@@ -12,7 +12,7 @@ import pytest
 
 from nanolab import cli
 
-DEADLINE_S = 100.0
+DEADLINE_S = 400.0
 
 
 @dataclass

@@ -85,7 +85,7 @@ def test_a_signal_ends_the_run_with_the_laser_off(
         if "heating" in line:
             break
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert "laser: OFF (" in err
