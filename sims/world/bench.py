@@ -6,6 +6,7 @@ depend on how often, or in which slices, the world is advanced.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -50,6 +51,8 @@ class World:
     def __init__(self, config: WorldConfig, seed: int = 0) -> None:
         self.config = config
         self.seed = seed
+        self.on_emission: Callable[[bool], object] = lambda _emitting: None
+        """Told whenever a current begins (True) or ceases (False) to flow in the diode."""
         own = config.ambient
         self._ambient_noise = CorrelatedNoise(own.noise_k, own.noise_correlation_s, generator(seed, "ambient air"))
         self._laser = DiodeLaser(config.laser, seed)
@@ -120,7 +123,10 @@ class World:
             # a controller says so every second: nothing happens, and no node is wanted
             return
         self._commit()
+        before = self._laser.emitting
         self._laser.set_diode(self._now, current_a, case_temperature_c)
+        if self._laser.emitting != before:
+            self.on_emission(self._laser.emitting)
         self._retune()
 
     @property
