@@ -7,11 +7,18 @@ from typing import Any
 from nanolab.errors import NanolabError, UsageError, nearest
 
 DEVICES = "nanolab.devices"
+OFF = "nanolab.off"
 PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
 
-_WORDS = {DEVICES: "driver", PLANS: "plan", SIMULATORS: "simulated instrument", WORLDS: "simulated world"}
+_WORDS = {
+    DEVICES: "driver",
+    OFF: "off recipe",
+    PLANS: "plan",
+    SIMULATORS: "simulated instrument",
+    WORLDS: "simulated world",
+}
 
 
 @cache
