@@ -113,14 +113,14 @@ def _place(bench: Path | None, address: str | None, driver: str | None, sim: str
     if sim is not None:
         return _served(sim)
     table = _table(bench, needed=address is None or driver is None)
-    named = driver or table.pop("driver", "")
-    where = address or table.pop("address", SIMULATED)
+    own_driver, own_address = table.pop("driver", ""), table.pop("address", SIMULATED)
+    where = str(address or own_address)
     if where == SIMULATED:
         return None
+    named = str(driver or own_driver)
     if not named:
         raise UsageError("the laser's driver is not known; name it with --driver")
-    own = {key: value for key, value in table.items() if key not in {"driver", "address"}}
-    return Place(str(named), str(where), {} if driver and driver != table.get("driver", driver) else own)
+    return Place(named, where, table if named == own_driver else {})
 
 
 def _table(bench: Path | None, *, needed: bool) -> dict[str, Any]:

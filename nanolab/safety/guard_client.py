@@ -30,6 +30,7 @@ from nanolab import __version__
 from nanolab.errors import RefusedError
 from nanolab.safety.guard_config import BEAT_EVERY_S, HEARTBEAT_S, INSIST_S, LEASE_S, GuardConfig, digest
 from nanolab.safety.off import LaserLine, go_off, longest_s, make_safe
+from nanolab.safety.ports import load_library
 from nanolab.safety.recipe import OffRecipe
 
 START_WITHIN_S = 20.0
@@ -127,6 +128,10 @@ class GuardClient:
         config = GuardConfig(recipe, tuple(make_safe), heartbeat_s, lease_s, insist_s, place, toggler)
         client = cls(config, on_lost)
         try:
+            with contextlib.suppress(OSError):  # a guardian that has died already is told of below, with its last words
+                client._control.sendall(config.to_line())
+            # both load it at the same time, and whoever has to go off later need not
+            load_library(recipe.line)
             client._verify(client._greeting())
         except BaseException:
             client._kill()
@@ -143,7 +148,6 @@ class GuardClient:
         self._control.settimeout(START_WITHIN_S)
         greeting: dict[str, Any] = {}
         try:
-            self._control.sendall(self.config.to_line())
             while b"\n" not in self._received:
                 data = self._control.recv(1 << 16)
                 if not data:

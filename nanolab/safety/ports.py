@@ -128,9 +128,8 @@ class SerialPort(_Buffered):
     """A serial port through pyserial, 8N1, held alone."""
 
     def __init__(self, address: str, line: "LineRecipe") -> None:
-        import serial
-
         super().__init__()
+        serial: Any = importlib.import_module("serial")
         self._port: Any = serial.Serial(address, line.baudrate, timeout=0, write_timeout=0, exclusive=True)
         # pyserial spins where the line is full; on POSIX we write ourselves
         self._descriptor: int | None = getattr(self._port, "fd", None)
@@ -178,6 +177,15 @@ def _pyvisa() -> Any:
         return importlib.import_module("pyvisa")
     finally:
         del sys.modules["numpy"]
+
+
+def load_library(line: "LineRecipe") -> None:
+    """Import now what `open_port` will need, so that going off does not wait for it. Never raises."""
+    with contextlib.suppress(Exception):
+        if line.kind == "visa":
+            _pyvisa().ResourceManager("@py")
+        else:
+            importlib.import_module("serial")
 
 
 class VisaPort(_Buffered):
