@@ -200,6 +200,9 @@ class GuardClient:
     def off(self) -> Report:
         """Have the laser turned off at once and looked at; return the report. Latches. Never raises."""
         self._off_asked = True
+        if threading.current_thread() is self._thread:
+            # asked for by what `on_lost` does: it has just been done, and nobody else could answer
+            return self._last_report("the guard's own thread cannot ask")
         patience = longest_s(self.config.recipe) + ANSWERED_WITHIN_S + ENDED_WITHIN_S
         reply = self._request({"do": "off"}, patience)
         if reply is None:
@@ -224,7 +227,7 @@ class GuardClient:
         return self._last_report("the guardian ended without a report")
 
     def _last_report(self, words: str) -> Report:
-        if self._closed and self.report is not None:
+        if self.report is not None and (self._closed or threading.current_thread() is self._thread):
             return self.report
         by_hand = self.config.recipe.by_hand.removeprefix("OFF NOT CONFIRMED.").strip()
         return {"confirmed": False, "why": "off was asked for", "detail": words, "by_hand": by_hand, "checks": []}
@@ -264,7 +267,10 @@ class GuardClient:
         return time.monotonic() - min(beats) if beats else 0.0
 
     def _watch(self) -> None:
-        why = self._keep_company()
+        try:
+            why = self._keep_company()
+        except Exception as error:  # noqa: BLE001 - whatever went wrong here, nobody watches the guardian any more
+            why = f"the guardian cannot be understood ({type(error).__name__}: {error})"
         if why is not None:
             self._take_over(why)
         while (slot := self._asked.get()) is not None:

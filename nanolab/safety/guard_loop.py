@@ -115,11 +115,16 @@ class Guardian:
 
     def run(self) -> int:
         """Guard until the run is over and the laser is seen to be off; return the exit code (8: not confirmed)."""
-        self._take(b"")
-        while not self._done():
-            self._turn(self._due_s())
-            self._act()
-            self._feed()
+        try:
+            self._take(b"")
+            while not self._done():
+                self._turn(self._due_s())
+                self._act()
+                self._feed()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours must not leave the laser on
+            why = f"the guardian failed: {type(error).__name__}: {error}"
+            self.report = go_off(self._line, why).as_dict()
+            self.log.note("failed", report=self.report)
         confirmed = self.report is not None and bool(self.report["confirmed"])
         self.log.note("end", confirmed=confirmed, why=self._ending)
         return int(ExitCode.OK if confirmed else ExitCode.OFF_NOT_CONFIRMED)
@@ -166,6 +171,8 @@ class Guardian:
         # the end of the run must be seen, and acted on, before anything that it still has under way is handed on
         for key, mask in sorted(events, key=lambda event: event[0].fileobj is not self._control):
             key.data(mask)
+            # a descriptor that was closed just now may be given out again at once
+            self._watch_port()
             if (self._ending, self._act_on) != before:
                 break
         if polled:
@@ -306,15 +313,19 @@ class Guardian:
     # ---- what is said to it
 
     def _read_control(self, _events: int) -> None:
-        try:
-            data = self._control.recv(1 << 16)
-        except OSError:
-            data = b""
-        if data:
+        # twice: an end right behind the last words must be seen now; without end would be wrong where the run floods us
+        for _again in range(2):
+            try:
+                data = self._control.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.selector.unregister(self._control)
+                self.end("the run is gone: its control socket is closed", self.config.insist_s)
+                return
             self._take(data)
-        else:
-            self.selector.unregister(self._control)
-            self.end("the run is gone: its control socket is closed", self.config.insist_s)
 
     def _take(self, data: bytes) -> None:
         *lines, self._received = (self._received + data).split(b"\n")

@@ -244,7 +244,7 @@ def go_off(
             confirmed = _look(search, may_give_up=not (fresh or again), owed=owed)
             if confirmed or search.heard or fresh:
                 break
-        except ConnectionError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is one more way to try
             search.problem = str(error)
             line.close()
     return _seen(search, why, began, confirmed)

@@ -52,6 +52,11 @@ class FakeLaser(LineServer):
         self.changes: list[tuple[bool, float]] = []
         """Every change of emission and its moment, `time.monotonic`."""
 
+    def hang_up(self, connection: int = -1) -> None:
+        """End one of the connections."""
+        # shutting down wakes the server, which closing alone would not
+        self.connections[connection].shutdown(socket.SHUT_RDWR)
+
     def _say(self, line: str) -> bytes | None:
         if self.closing:
             return CLOSE
