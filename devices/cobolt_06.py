@@ -56,7 +56,7 @@ class Cobolt06MLD(LaserHead):
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
-        self._wire: CoboltWire = CoboltWire(self._link, self.name, self.settings, self._pause_s)
+        self._wire: CoboltWire = CoboltWire(self._link, self.name, self.settings, self._pace)
 
     def _make_transport(self) -> Transport:
         return EchoTransport(self.context.address, LINE)
@@ -78,7 +78,7 @@ class Cobolt06MLD(LaserHead):
         wire.unit.has_temperature = wire.known("rtect?") is not None
         self._check_head(wavelength_nm, 0.0, wire.unit.max_head_w)
         self._publish("transmission")
-        self._meet("autostart" if wire.unit.autostart else "")
+        self._meet(by_itself=wire.unit.autostart)
 
     def _checked_model(self, model: str) -> float:
         """Return the wavelength in nm; DeviceError where the model is not one that these commands fit."""

@@ -6,13 +6,12 @@ mW and is refused by the driver).
 
 import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from devices.cobolt_settings import CoboltSettings
 from devices.laser import LOOK_EVERY_S
-from devices.laser_head import HeadLook
+from devices.laser_head import HeadLook, Pace
 from devices.link import Link
 from nanolab.errors import DeviceError, RefusedError
 
@@ -55,28 +54,25 @@ class CoboltWire:
 
     off_line = OFF
 
-    def __init__(self, link: Link, name: str, settings: CoboltSettings, pause_s: float) -> None:
+    def __init__(self, link: Link, name: str, settings: CoboltSettings, pace: Pace) -> None:
         self.link = link
         self.name = name
         self.settings = settings
         self.unit = CoboltUnit()
         self.serial = ""
         self._dark = (settings.dark_power.value, settings.dark_current.value)
-        self._pause_s = pause_s
-        self._quiet_since = -math.inf
+        self._pace = pace
         self._started = False
 
     # ---- one exchange
 
     def ask(self, command: str, *, at_once: bool = False) -> str:
         """Send one command and return its reply; NotTakenError where that speaks of an error."""
-        pause = self._quiet_since + self._pause_s - time.monotonic()
-        if pause > 0 and not at_once:
-            self.link.rest(pause)
+        (self._pace.skip if at_once else self._pace.rest)()
         try:
             reply = self.link.exchange(command)
         finally:
-            self._quiet_since = time.monotonic()
+            self._pace.replied()
         if "error" in reply.lower():
             raise NotTakenError(self.name, "does not take a command", sent=command, received=reply)
         return reply

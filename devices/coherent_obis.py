@@ -36,7 +36,7 @@ class CoherentOBIS(LaserHead):
 
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__(context, **kwargs)
-        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pause_s)
+        self._wire: ObisWire = ObisWire(self._link, self.name, self.settings, self._pace)
 
     def _make_transport(self) -> Transport:
         return HandshakeTransport(self.context.address, LINE)
@@ -68,7 +68,7 @@ class CoherentOBIS(LaserHead):
             wire.number("SYST:INF:WAV?"), wire.number("SOUR:POW:LIM:LOW?"), wire.number("SOUR:POW:LIM:HIGH?")
         )
         self._publish("transmission")
-        self._meet("autostart" if wire.switch("SYST:AUT?") else "")
+        self._meet(by_itself=wire.switch("SYST:AUT?"))
 
     def _stage_settings(self) -> None:
         super()._stage_settings()

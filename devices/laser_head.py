@@ -12,14 +12,18 @@ done as soon as the head says that its start is under way; ``<role>_starting`` r
 import datetime
 import logging
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from ophyd import Component, Kind
 
 from devices.laser import LaserInstrument
+from devices.link import GaveWayError, Link
 from devices.linked import LinkSettings, quantity
 from devices.signals import Reading
+from devices.status import Status
 from nanolab.errors import DeviceError, RefusedError
 from nanolab.interfaces import DeviceContext
 from nanolab.quantities import Quantity
@@ -31,6 +35,9 @@ OFF_CONFIRMED_WITHIN_S = 2.0
 
 SETTLED_S = 3.0
 """Lab time after light has come, or its power was changed, from which the measured power must agree with the set one."""
+
+LOOK_UP_EVERY_S = 0.005
+"""Wall time between two looks, while resting, whether a command to go off has come in."""
 
 WAVELENGTH_WITHIN_NM = 15.0
 """The head's own wavelength may differ by this from that of the bench file: its nominal figure is rounded."""
@@ -61,6 +68,42 @@ class LaserHeadSettings(LinkSettings):
     def head_power_w(self, power_w: float) -> float:
         """Return the power at the head, W, that gives `power_w` at the sample plane."""
         return power_w / self.transmission.value
+
+
+class Pace:
+    """Keeps a pause of wall time between a reply and the next command. In the link's worker.
+
+    Parameters
+    ----------
+    link : Link
+        Whose worker rests.
+    pause_s : float
+        The pause, s.
+    ticket : callable
+        A number that changes when a command to go off comes in: the next pause, or the present one, is then left out.
+    """
+
+    def __init__(self, link: Link, pause_s: float, ticket: Callable[[], int]) -> None:
+        self._link = link
+        self._pause_s = pause_s
+        self._ticket = ticket
+        self._quiet_since = -math.inf
+        self._seen = ticket()
+
+    def rest(self) -> None:
+        """Wait until the next command may be sent."""
+        until = self._quiet_since + self._pause_s
+        while (left := until - time.monotonic()) > 0.0 and self._ticket() == self._seen:
+            self._link.rest(min(left, LOOK_UP_EVERY_S))
+        self.skip()
+
+    def skip(self) -> None:
+        """Do not wait: this is the command to go off itself."""
+        self._seen = self._ticket()
+
+    def replied(self) -> None:
+        """Note that a reply has come, or will not come any more."""
+        self._quiet_since = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -126,8 +169,9 @@ class LaserHead(LaserInstrument):
         super().__init__(context, **kwargs)
         settings = self.settings
         # where lab time is not wall time nothing at the other end needs rest, and each one would cost minutes of a run
-        self._pause_s: float = settings.pause.value if context.wall_clock else 0.0
-        self._look_every_s = max(self._look_every_s, self._pause_s)
+        pause_s = settings.pause.value if context.wall_clock else 0.0
+        self._pace = Pace(self._link, pause_s, lambda: self._ticket)
+        self._look_every_s = max(self._look_every_s, pause_s)
         self._light_since: float | None = None
         self.found_emitting = ""
         """What was said when it was found emitting, or about to, on connecting; empty where it was off."""
@@ -141,6 +185,28 @@ class LaserHead(LaserInstrument):
                 f"{self.name}: {power_w:g} W is refused: the head gives {least:.3g} W at the sample plane at least; "
                 "put a filter into the beam and measure the transmission anew"
             )
+
+    def trigger(self) -> Status:
+        """Take one reading. A command to go off does not wait for its exchanges: it is then taken anew after that."""
+        whole = Status()
+
+        def done(second: Status) -> None:
+            whole.finish(second.exception())
+
+        def taken(first: Status) -> None:
+            error = first.exception()
+            if not isinstance(error, GaveWayError):
+                whole.finish(error)
+                return
+            try:
+                second = self._link.submit(self._measure)
+            except DeviceError as closed:
+                whole.finish(closed)
+            else:
+                second.add_callback(done)
+
+        self._link.submit(self._measure, gives_way=True).add_callback(taken)
+        return whole
 
     @property
     def _off_confirmed_within_s(self) -> float:
@@ -210,7 +276,7 @@ class LaserHead(LaserInstrument):
             )
         self._least_head_w = least_w
 
-    def _meet(self, by_itself: str) -> None:
+    def _meet(self, by_itself: bool) -> None:
         """Go off where the head emits, is about to, or may start by itself; say so where it was not dark."""
         look = self._wire.look()
         self.found_emitting = ""

@@ -4,13 +4,12 @@ With handshake on, a command is answered by OK or ERR and a query by its value a
 line for every command is out of step for ever.
 """
 
-import math
 import re
 import time
 from collections.abc import Callable
 
 from devices.laser import LOOK_EVERY_S
-from devices.laser_head import HeadLook
+from devices.laser_head import HeadLook, Pace
 from devices.link import Link
 from devices.obis_settings import ObisSettings
 from devices.obis_words import CDRH_DELAY, EMISSION, READY, WARM_UP, error_words, trouble
@@ -57,14 +56,13 @@ class ObisReportedError(DeviceError):
 class ObisWire:
     """The wire side of the driver: powers in W, currents in A, temperatures in degC. Keeps `devices.laser.LaserWire`."""
 
-    def __init__(self, link: Link, name: str, settings: ObisSettings, pause_s: float) -> None:
+    def __init__(self, link: Link, name: str, settings: ObisSettings, pace: Pace) -> None:
         self.link = link
         self.name = name
         self.settings = settings
         self._suffix = str(settings.channel) if settings.channel else ""
         self._dark = (settings.dark_power.value, settings.dark_current.value)
-        self._pause_s = pause_s
-        self._quiet_since = -math.inf
+        self._pace = pace
         self.serial = ""
         self.off_line = self.at("SOUR:AM:STAT OFF")
 
@@ -129,13 +127,11 @@ class ObisWire:
         return DeviceError(self.name, f"answers what it was not asked ({wanted})", sent=sent, received=received)
 
     def _answer(self, command: str, *, at_once: bool = False) -> list[str]:
-        pause = self._quiet_since + self._pause_s - time.monotonic()
-        if pause > 0 and not at_once:
-            self.link.rest(pause)
+        (self._pace.skip if at_once else self._pace.rest)()
         try:
             reply = self.link.exchange(command)
         finally:
-            self._quiet_since = time.monotonic()
+            self._pace.replied()
         *values, last = reply.split(SEPARATOR)
         found = _ERROR.match(last)
         if found:

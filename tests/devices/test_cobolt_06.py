@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
@@ -116,24 +117,49 @@ def test_what_the_power_rests_on_is_configuration() -> None:
 
 def test_commands_are_paced_and_off_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with laser([*look(), *OFF_DARK], pause="0.1 s", connect=CONNECT) as (device, server):
-        rests: list[tuple[str, float]] = []
-        monkeypatch.setattr(device._link, "rest", lambda seconds: rests.append((server.received[-1], seconds)))
-        now = [1000.0]
-        monkeypatch.setattr("devices.cobolt_wire.time.monotonic", lambda: now[0])
-        device._wire._quiet_since = now[0]
+        now, rested = [1000.0], dict[str, float]()
+
+        def rest(seconds: float) -> None:
+            now[0] += seconds
+            after = server.received[-1]
+            rested[after] = rested.get(after, 0.0) + seconds
+
+        monkeypatch.setattr(device._link, "rest", rest)
+        monkeypatch.setattr("devices.laser_head.time", SimpleNamespace(monotonic=lambda: now[0]))
+        device._pace.replied()
         reading(device)
         # 0.1 s before each command of a look, counted from the reply before it
-        assert [round(seconds, 6) for _after, seconds in rests] == [0.1] * 5
-        rests.clear()
+        assert {after: round(seconds, 6) for after, seconds in rested.items()} == dict.fromkeys(
+            ("rtect?", "l?", "pa?", "i?", "f?"), 0.1
+        )
+        rested.clear()
         assert device.off().confirmed
-        assert [last for last, _seconds in rests] == ["l0", "l?", "pa?", "i?", "f?"], "nothing rests before l0"
+        assert list(rested) == ["l0", "l?", "pa?", "i?", "f?"], "nothing rests before l0"
+
+
+def test_a_pause_ends_when_off_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    with laser([], pause="0.1 s") as (device, _server):
+        rests: list[float] = []
+
+        def rest(seconds: float) -> None:
+            rests.append(seconds)
+            device._ticket += 1
+
+        monkeypatch.setattr(device._link, "rest", rest)
+        monkeypatch.setattr("devices.laser_head.time", SimpleNamespace(monotonic=lambda: 1000.0))
+        device._pace.replied()
+        device._pace.rest()
+        assert rests == [0.005]
+        device._ticket += 1  # while a reply is awaited
+        device._pace.rest()
+        assert rests == [0.005]
 
 
 def test_nothing_is_paced_where_lab_time_is_not_wall_time() -> None:
     with ScriptedServer([], ends=b"\r") as server:
         settings = Cobolt06MLD.Settings.model_validate({**SETTINGS, "pause": "0.1 s"})
         context = DeviceContext("laser", server.address, settings, True, time.time, wall_clock=False)
-        assert Cobolt06MLD(context)._pause_s == 0.0
+        assert Cobolt06MLD(context)._pace._pause_s == 0.0
 
 
 def test_the_interlock_refuses_before_anything_is_written_and_resume_asks_for_it_anew() -> None:
@@ -287,6 +313,54 @@ def test_off_is_not_confirmed_while_any_read_back_speaks_against_it(monkeypatch:
             assert "Turn the key of the Cobolt laser to off, open its interlock or cut its mains" in report.by_hand
             with pytest.raises(OffNotConfirmedError, match="OFF NOT CONFIRMED"):
                 device.set(0.0).wait(5.0)
+
+
+def overtaken(device: Any, server: ScriptedServer, line: str) -> tuple[Any, Any]:
+    """Trigger a reading, ask for off while `line` is being answered; return the reading's status and the report."""
+    gate = threading.Event()
+    play = server._answer
+
+    def answer(received: str) -> bytes | None:
+        if received == line:
+            gate.wait(5.0)
+        return play(received)
+
+    server._answer = answer
+    status = device.trigger()
+    limit = time.monotonic() + 5.0
+    while line not in server.received[len(CONNECT) :]:
+        assert time.monotonic() < limit
+    reports: list[Any] = []
+    off = threading.Thread(target=lambda: reports.append(device.off()))
+    off.start()
+    while not device._link._urgent:
+        assert time.monotonic() < limit
+    gate.set()
+    off.join(5.0)
+    return status, reports[0]
+
+
+def test_off_overtakes_a_reading_which_is_then_taken_anew() -> None:
+    with laser([*look()[:2], *OFF_DARK, *look()]) as (device, server):
+        status, report = overtaken(device, server, "pa?")
+        assert report.confirmed
+        status.wait(5.0)
+        assert server.received[len(CONNECT) :][:3] == ["l?", "pa?", "l0"]
+
+
+def test_a_reading_that_off_overtakes_fails_where_the_link_is_closed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    with laser([*look()[:2], *OFF_DARK]) as (device, server):
+        submit = device._link.submit
+
+        def closed(work: Any, **options: Any) -> Any:
+            if work == device._measure and not options:
+                raise DeviceError("laser", "is not connected")
+            return submit(work, **options)
+
+        monkeypatch.setattr(device._link, "submit", closed)
+        status, _report = overtaken(device, server, "pa?")
+        with pytest.raises(DeviceError, match="is not connected"):
+            status.wait(5.0)
 
 
 def test_off_is_repeated_until_it_is_seen() -> None:

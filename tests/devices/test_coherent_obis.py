@@ -327,15 +327,21 @@ def test_the_wrong_laser_is_named(identity: list[Step], changes: dict[str, Any],
 
 def test_commands_are_paced_where_the_bench_file_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with laser([*look(), *OFF_DARK], pause="0.1 s") as (device, server):
-        rests: list[str] = []
-        monkeypatch.setattr(device._link, "rest", lambda seconds: rests.append(server.received[-1]))
-        monkeypatch.setattr("devices.obis_wire.time.monotonic", lambda: device._wire._quiet_since)
-        device._wire._quiet_since = 1000.0
+        now, rested = [1000.0], list[str]()
+
+        def rest(seconds: float) -> None:
+            now[0] += seconds
+            if rested[-1:] != server.received[-1:]:
+                rested.append(server.received[-1])
+
+        monkeypatch.setattr(device._link, "rest", rest)
+        monkeypatch.setattr("devices.laser_head.time", SimpleNamespace(monotonic=lambda: now[0]))
+        device._pace.replied()
         reading(device)
-        assert len(rests) == 6
-        rests.clear()
+        assert len(rested) == 6
+        rested.clear()
         assert device.off().confirmed
-        assert rests[0] == "SOUR:AM:STAT OFF", "nothing rests before it"
+        assert rested[0] == "SOUR:AM:STAT OFF", "nothing rests before it"
 
 
 def test_readings_that_are_not_what_was_set() -> None:

@@ -1,5 +1,8 @@
 """The simulated OBIS: golden bytes, handshake, delay, autostart, faults; in a world that stands still."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 import serial
@@ -277,3 +280,24 @@ def test_pyvisa_speaks_to_it_as_to_any_socket() -> None:
             laser.close()
         finally:
             manager.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
+@pytest.mark.filterwarnings("ignore:TCPIP:UserWarning")  # advice of pyvisa-py on packages that search a network
+def test_a_driver_that_we_did_not_write_works_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from obis_laser_controller import obis_laser_controller as public
+
+    with serving(build()) as bench:
+        port = os.path.realpath(bench.addresses()["instruments"]["laser"]["pty"])
+        # it looks its port up in a list of the system's serial ports, in which no pseudo-terminal stands
+        monkeypatch.setattr(public.scpi.Instrument, "_match_resource", lambda *_: f"ASRL{port}::INSTR")
+        laser = public.ObisLaserController(port, timeout=5)
+        laser.connect()
+        assert (laser.wavelength, laser.nominal_power, laser.max_power, laser.min_power) == (808.0, 1.0, 1.1, 0.01)
+        assert laser.enabled is False
+        laser.set_power(0.5)
+        laser.on()
+        assert laser.enabled is True
+        laser.off()
+        assert laser.enabled is False and laser.power == 0.0
+        laser.disconnect()
