@@ -140,11 +140,13 @@ class SimulationServer:
 
     def step(self, longest_wait_s: float | None) -> None:
         """Wait for something to do, at most `longest_wait_s` (None: as long as it takes), and do it."""
-        for key, events in self.selector.select(self._wait_s(longest_wait_s)):
+        ready = self.selector.select(self._wait_s(longest_wait_s))
+        looked_s = time.monotonic()
+        for key, events in ready:
             key.data(events)
         if self._late:
             self._send_late()
-        self._tick_by_the_wall()
+        self._tick_by_the_wall(looked_s)
         if self.clock.speed is not None:
             self.clock.catch_up()
             if self._waiting:
@@ -164,11 +166,12 @@ class SimulationServer:
         while self._late and self._late[0][0] <= now:
             heapq.heappop(self._late)[2].flush()
 
-    def _tick_by_the_wall(self) -> None:
-        # after what has arrived: a step that took long must not look like a client that was silent
+    def _tick_by_the_wall(self, looked_s: float) -> None:
+        # what had arrived by then has been taken in; what came during a step that took long has not, and must not look
+        # like a client that was silent
         for instrument in self._instruments.values():
-            if instrument.due_wall_s < math.inf and instrument.due_wall_s <= time.monotonic():
-                instrument.wall_tick()
+            if instrument.due_wall_s <= looked_s:
+                instrument.wall_tick(looked_s)
 
     def _resume(self) -> None:
         for connection in list(self._waiting):

@@ -168,8 +168,11 @@ class InstrumentSimulator(ABC):
         """React to the time that has passed; called after the world has advanced. Must set `due_s` anew."""
         self.due_s = inf
 
-    def wall_tick(self) -> None:
-        """React to wall time that has passed; called once `due_wall_s` has come. Must set `due_wall_s` anew."""
+    def wall_tick(self, now_s: float) -> None:
+        """React to wall time that has passed, once `due_wall_s` has come. Must set `due_wall_s` anew.
+
+        `now_s` is the monotonic time up to which everything that had arrived has been taken in.
+        """
         self.due_wall_s = inf
 
     def set_fault(self, name: str, on: bool) -> None:

@@ -190,7 +190,7 @@ class DeadmanBoxSimulator(InstrumentSimulator):
     # --- what lines and time do ---------------------------------------------------------------------------
 
     def _now_ms(self) -> int:
-        return int(self._wall() * 1000.0 + 1e-6)
+        return _ms(self._wall())
 
     def _age_ms(self) -> int | None:
         if self._last_ms is None:
@@ -232,9 +232,9 @@ class DeadmanBoxSimulator(InstrumentSimulator):
         self._last_ms = self._now_ms()
         self._settle()
 
-    def wall_tick(self) -> None:
+    def wall_tick(self, now_s: float) -> None:
         """Judge the time-outs."""
-        now = self._now_ms()
+        now = _ms(now_s)
         if self._watchdog_ms is not None and now - self._watchdog_ms >= _WATCHDOG_MS:
             self._reset()
         hung = "firmware_hangs" in self.active
@@ -294,6 +294,10 @@ class DeadmanBoxSimulator(InstrumentSimulator):
         if self._disagree_ms is not None:
             looks.append((self._disagree_ms + _CONTACT_SETTLE_MS + 1) / 1000.0)
         return min(looks)
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000.0 + 1e-6)
 
 
 def _is_hex(digits: bytes) -> bool:

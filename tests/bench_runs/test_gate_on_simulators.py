@@ -34,6 +34,7 @@ ITC: dict[str, Any] = {
     "current_limit": "1.0 A",
     "threshold_current": "0.287 A",
     "slope": "0.9 W/A",
+    "deadline": "10 s",  # its first exchange imports pyvisa
 }
 CASES: dict[str, tuple[Any, dict[str, Any], str, tuple[Any, ...]]] = {
     "gated_laser": (GatedLaser, KNOB, "laser", laser_contract),
@@ -223,6 +224,16 @@ def test_an_old_calibration_is_a_caution_and_a_row_of_the_doctor(benches: dict[s
         assert all(row.ok for row in rig.device.health())
 
 
+@dataclass
+class _Disconnected:
+    """Disconnects a device in the end."""
+
+    device: Any
+
+    def close(self) -> None:
+        self.device.disconnect()
+
+
 def test_the_box_gates_a_laser_that_has_a_driver_of_its_own(benches: dict[str, Bench]) -> None:
     bench = benches["deadman_box"]
     context = DeviceContext(
@@ -230,8 +241,8 @@ def test_the_box_gates_a_laser_that_has_a_driver_of_its_own(benches: dict[str, B
         bench.control.time_s, wall_clock=False, may_emit=lambda: None,
     )  # fmt: skip
     laser = ThorlabsITC4005(context)
-    laser.connect()
-    with connected(lambda: rig_of(bench, "deadman_box")) as rig:
+    with contextlib.closing(_Disconnected(laser)), connected(lambda: rig_of(bench, "deadman_box")) as rig:
+        laser.connect()
         refused(lambda: finished(rig.device.arm()), "arming without permission")
         box = _allowed(rig)
         laser.stage()
@@ -256,7 +267,6 @@ def test_the_box_gates_a_laser_that_has_a_driver_of_its_own(benches: dict[str, B
         assert "FAULT" in read_once(box)["deadman_reason"]
         assert not box.health()[1].ok
         refused(box.resume, "resume() in FAULT")
-    laser.disconnect()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")

@@ -5,6 +5,7 @@ import datetime
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from devices.deadman_box import DeadmanBox
 from devices.deadman_wire import BoxTransport
 from devices.gated_laser import GatedLaser, GatedLaserSettings
+from devices.serial_line import SerialTransport
 from nanolab.errors import DeviceError, OffNotConfirmedError, RefusedError
 from nanolab.interfaces import DeviceContext
 from nanolab.safety.deadman import crc8
@@ -352,3 +354,51 @@ def test_a_port_whose_opening_resets_the_board_is_given_its_time(monkeypatch: py
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+# ---- what every guarded instrument does when things go wrong
+
+
+def test_staging_that_cannot_go_safe_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devices.guarded.CONFIRMED_WITHIN_S", 0.0)
+    with device_on("deadman", [("O", CLOSED), ("O", OPEN), ("O", CLOSED)]) as box:
+        with pytest.raises(OffNotConfirmedError, match="told to go off, and still"):
+            box.stage()
+        box.stage()
+        with pytest.raises(OffNotConfirmedError, match="told to go off, and still"):
+            box.unstage()
+
+
+def test_a_failure_while_closing_and_an_opening_that_is_not_seen_are_both_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devices.guarded.CONFIRMED_WITHIN_S", 0.0)
+    garbled = ("AC0", b"S,CLO\n")
+    with (
+        device_on("laser", [("?", OPEN), garbled, ("O", b""), ("O", CLOSED)], boot="0 s", deadline="1 s") as laser,
+        pytest.raises(OffNotConfirmedError, match=r"no line of a dead-man box.* Then: told to go off, and still"),
+    ):
+        switch_on(laser)
+
+
+def test_a_set_that_hangs_is_followed_by_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    with LineServer(lambda text: {"I": IDENTITY[1], "O": OPEN, "?": OPEN}[text]) as server:
+        settings = GatedLaser.Settings.model_validate({**KNOB, "deadline": "0.5 s", "boot": "0 s"})
+        laser = GatedLaser(DeviceContext("laser", server.address, settings, False, time.time, may_emit=lambda: None))
+        laser.connect()
+        real = SerialTransport.read_line
+
+        def hangs_once(transport: SerialTransport, deadline_s: float) -> bytes:
+            monkeypatch.setattr(SerialTransport, "read_line", real)
+            released.wait(5.0)
+            return b""
+
+        monkeypatch.setattr(SerialTransport, "read_line", hangs_once)
+        error = laser.set(0.65).exception(5.0)
+        released.set()
+        assert isinstance(error, DeviceError) and "hangs" in str(error)
+        # nobody has called off(): it goes off by itself
+        limit = time.monotonic() + 5.0
+        while "O" not in server.received:
+            assert time.monotonic() < limit, "nothing was told to go off"
+        assert laser.off().confirmed
+        laser.disconnect()

@@ -52,7 +52,7 @@ def by_the_simulator(events: Sequence[Event]) -> list[tuple[bool, bool, bytes]]:
     for ms, welded, door, data in events:
         while box.due_wall_s <= ms / 1000.0:
             now[0] = box.due_wall_s
-            box.wall_tick()
+            box.wall_tick(now[0])
         now[0] = ms / 1000.0
         for fault, on in (("relay_welded", welded), ("interlock_open", not door)):
             if on != (fault in box.active):

@@ -104,3 +104,16 @@ def test_it_needs_the_standard_library_alone() -> None:
     code = "import sys; import nanolab.safety.deadman; print(sorted(m for m in ('serial', 'numpy', 'ophyd', 'pydantic', 'pint') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_tables_of_the_document_are_bench_files(tmp_path: Path) -> None:
+    from nanolab.bench.config import load_bench
+
+    tables = re.findall(r"```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert len(tables) == 3
+    laser, relay, box = tables
+    for number, text in enumerate((laser, laser + 'gate = "relay"\n' + relay, box)):
+        file = tmp_path / f"bench{number}.toml"
+        file.write_text(f"version = 1\n{text}", encoding="utf-8")
+        config = load_bench(file)
+        assert set(config.devices) == ({"deadman"} if number == 2 else {"laser"})

@@ -35,7 +35,7 @@ class Rig:
         end = self.now + seconds
         while self.box.due_wall_s <= end:
             self.now = max(self.now, self.box.due_wall_s)
-            self.box.wall_tick()
+            self.box.wall_tick(self.now)
         self.now = end
 
     def arm(self) -> bytes:
@@ -264,7 +264,7 @@ def test_a_knob_behind_the_box() -> None:
 
     def power() -> float:
         now[0] += 0.01
-        laser.wall_tick()
+        laser.wall_tick(now[0])
         world.advance_to(world.time_s + 1.0)
         return world.laser_power_w()
 
