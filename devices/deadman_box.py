@@ -125,7 +125,7 @@ def doubt(state: BoxState, wanted: bool) -> str:
     """Return why the contact is not as it was commanded, empty where it is."""
     if state.state == "FAULT":
         return f"the dead-man box is in FAULT: {state.why()}"
-    if wanted and not state.contact_closed:
+    if wanted and not (state.contact_closed and state.coil):
         return f"the contact is open though it was closed: {state.why()}"
     if not wanted and state.may_pass_light:
         return "the contact is closed though it was told to be open"

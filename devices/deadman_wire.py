@@ -78,8 +78,13 @@ class BoxWire:
             raise self._senseless(IDENTITY, reply, error) from error
 
     def look(self) -> BoxState:
-        """Return the state."""
-        return self._ask(STATE)
+        """Return the state, once coil and contact agree (a contact takes about 10 ms) or will not."""
+        limit = time.monotonic() + CONTACT_MOVES_WITHIN_S
+        state = self._ask(STATE)
+        while state.coil != state.contact_closed and state.state != "FAULT" and time.monotonic() < limit:
+            self._link.rest(LOOK_EVERY_S)
+            state = self._ask(STATE)
+        return state
 
     def open(self) -> BoxState:
         """Open the contact and return the state, in which the contact may still be on its way."""

@@ -247,6 +247,21 @@ def test_a_set_that_waits_gives_way_to_off() -> None:
         laser.disconnect()
 
 
+def test_a_reading_waits_for_a_contact_that_moves_and_not_for_one_that_will_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with device_on("laser", [*ON, ("?", OPENING), ("?", OPENING), ("?", OPEN), ("?", OPENING)]) as laser:
+        switch_on(laser)
+        found = values(laser)
+        assert (found["emitting"], found["reason"]) == (
+            0,
+            "the contact is open though it was closed: it was told to open",
+        )
+        monkeypatch.setattr("devices.deadman_wire.CONTACT_MOVES_WITHIN_S", 0.0)
+        found = values(laser)
+        assert (found["emitting"], found["valid"]) == (1, 0), "what is still closed may still let light pass"
+
+
 # ---- a plain relay
 
 RELAY: dict[str, Any] = {"gate": "relay", "relay": {}, "boot": "0 s"}
