@@ -72,5 +72,5 @@ class EzoTransport(SerialTransport):
         """Throw away a line that was on its way when continuous mode ended."""
         port: Any = self._open_port()
         port.timeout = max(0.0, min(self._quiet_s, limit - time.monotonic()))
-        while port.read(1):
-            pass
+        while time.monotonic() < limit and port.read(1):
+            pass  # a line that never falls silent is found out by the exchange that follows

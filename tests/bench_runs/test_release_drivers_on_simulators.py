@@ -16,11 +16,11 @@ from nanolab.interfaces import DeviceContext
 from nanolab.simulation import Simulation
 from nanolab.testing import Rig, ph_probe_contract, pump_contract, temperature_controller_contract
 
-PUMP = {"syringe_diameter": "8.66 mm", "syringe_volume": "3 mL", "syringe_content": "2.4 mL"}
+PUMP = {"syringe_diameter": "8.66 mm", "syringe_volume": "3 mL", "syringe_content": "2.4 mL", "deadline": "10 s"}
 DRIVERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "pump": (NewEraNE1000, PUMP),
-    "cuvette_holder": (QuantumNorthwestTC1, {"probe": True}),
-    "ph": (AtlasEzoPh, {}),
+    "cuvette_holder": (QuantumNorthwestTC1, {"probe": True, "deadline": "10 s"}),
+    "ph": (AtlasEzoPh, {"deadline": "10 s"}),
 }
 SUITES = {"pump": pump_contract, "cuvette_holder": temperature_controller_contract, "ph": ph_probe_contract}
 CASES = [(role, check) for role, suite in SUITES.items() for check in suite]
@@ -76,3 +76,26 @@ def test_the_driver_keeps_its_contract_on_the_simulated_instrument(
             control.advance(1.0)
 
     check(make)
+
+
+def test_what_a_rig_cannot_do_is_left_out(bench: Served) -> None:
+    """The checks that need a fault or a watchdog pass over a rig without one."""
+    control, instruments = bench
+    needing = [
+        (role, check)
+        for role, check in CASES
+        if check.__name__.endswith(("alarm", "silence_stops", "dry_probe_is_invalid", "compensation", "is_told"))
+    ]
+    for role, check in needing:
+        driver, settings = DRIVERS[role]
+        bare = {**settings, "watchdog": "0 s"} if role == "pump" else settings
+
+        @contextlib.contextmanager
+        def make(role: str = role, driver: Any = driver, bare: dict[str, Any] = bare) -> Iterator[Rig]:
+            context = DeviceContext(
+                role, "tcp://" + instruments[role]["tcp"], driver.Settings.model_validate(bare), True, control.time_s,
+                wall_clock=False,
+            )  # fmt: skip
+            yield Rig(driver(context), context, advance=control.advance)
+
+        check(make)

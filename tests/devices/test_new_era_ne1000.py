@@ -261,6 +261,70 @@ def test_a_pump_that_was_stopped_at_its_keypad_waits_for_a_person() -> None:
             device.set(0.1)
 
 
+HALT: list[Step] = [basic("", "00I"), basic("STP", "00P"), basic("", "00P"), basic("STP", "00S"), *GOODBYE]
+
+
+def test_an_order_under_way_is_not_given_twice_and_no_other_is_taken() -> None:
+    running = safe("DIS", "00II1.234W0.000UL")
+    halt = [safe("", "00I"), safe("STP", "00P"), safe("", "00P"), safe("STP", "00S"), safe("", "00S")]
+    leave = [*halt, safe("DIS", "00SI1.234W0.000UL"), *DISARM]
+    with pump(*WRITE, *ARM, safe("RUN", "00I"), running, running, running, *leave) as device:
+        assert device.limits == (0.0, 1.0)
+        device.set(0.01234, rate_ml_per_min=0.25).wait(5.0)
+        device.set(0.01234).wait(5.0)
+        with pytest.raises(RefusedError, match="it is pumping; stop it first"):
+            device.set(0.02).wait(5.0)
+
+
+def test_staging_writes_the_diameter_and_gives_up_where_it_cannot() -> None:
+    stage = [basic("", "00S"), basic("DIA", "00S26.59"), AT_REST]
+    with pump(*stage, *GOODBYE, basic("", "00S"), basic("DIA", "00S?"), *GOODBYE) as device:
+        device.stage()
+        device.acknowledge("nothing was the matter")
+        device.unstage()
+        with pytest.raises(DeviceError, match="does not know"):
+            device.stage()
+
+
+def test_a_program_that_is_paused_is_ended_before_an_order() -> None:
+    end = [basic("", "00P"), basic("", "00P"), basic("STP", "00S"), *GOODBYE]
+    with (
+        pump(AT_REST, *end, basic("DIA", "00S?"), *GOODBYE) as device,
+        pytest.raises(DeviceError, match="does not know"),
+    ):
+        device.dispense(0.01234, 0.25).wait(5.0)
+
+
+def test_a_stop_that_comes_while_an_order_is_written_wins() -> None:
+    with pump(*WRITE, *GOODBYE) as device, pytest.raises(RefusedError, match="a stop came in before it began"):
+        device._link.call(lambda: device._dispense(0.01234, 0.25, device._ticket - 1))
+
+
+def test_without_a_watchdog_none_is_armed() -> None:
+    with pump(
+        *WRITE, basic("RUN", "00I"), basic("DIS", "00II0.000W0.000UL"), *HALT, settings={"watchdog": "0 s"}
+    ) as device:
+        device.dispense(0.01234, 0.25).wait(5.0)
+        assert device.pumping.get() == 1
+
+
+def test_a_pump_that_runs_after_reconnecting_is_stopped() -> None:
+    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00I"), *HALT]
+    with pump(basic("DIS", "00nonsense"), *again, *GOODBYE) as device:
+        with pytest.raises(DeviceError, match="cannot be understood"):
+            read(device)
+        with pytest.raises(DeviceError, match="was pumping after reconnecting"):
+            read(device)
+
+
+def test_health_tells_of_a_pump_that_runs_by_itself() -> None:
+    looks = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("DIS", "00II0.100W0.000ML")]
+    with pump(*looks, basic("DIA", "00I26.59"), *HALT) as device:
+        rows = {row.what: row for row in device.health()}
+        assert "no order was given" in rows["pump"].detail
+        assert rows["syringe"].ok
+
+
 def test_health_names_what_is_wrong() -> None:
     looks = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), AT_REST, basic("DIA", "00S8.660")]
     with pump(*looks, *GOODBYE) as device:
