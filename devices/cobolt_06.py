@@ -61,6 +61,11 @@ class Cobolt06MLD(LaserHead):
     def _make_transport(self) -> Transport:
         return EchoTransport(self.context.address, LINE)
 
+    def _first_look(self) -> None:
+        # ends, as something illegal, a command that another program may have left half sent
+        self._wire.known("?")
+        super()._first_look()
+
     def _read_identity(self) -> dict[str, str]:
         wire = self._wire
         serial, model, firmware = wire.ask("gsn?"), wire.ask("glm?"), wire.ask("gfv?")

@@ -43,7 +43,11 @@ class CoherentOBIS(LaserHead):
 
     def _first_look(self) -> None:
         # without handshake a query ends without OK and a failed command is silent; a prompt would stand before replies
-        self._wire.tell_controller("SYST:COMM:HAND ON")
+        try:
+            self._wire.tell_controller("SYST:COMM:HAND ON")
+        except ObisReportedError:
+            # it stood behind a command that another program had left half sent
+            self._wire.tell_controller("SYST:COMM:HAND ON")
         self._wire.tell_controller("SYST:COMM:PROM OFF")
         super()._first_look()
 
