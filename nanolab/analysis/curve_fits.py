@@ -5,7 +5,7 @@ order one. Intervals are those of `nanolab.analysis.profiles`; the covariance gi
 problem with white noise and only sets the first step of their search.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,10 @@ LARGEST_MEMORY = 0.95
 """Autocorrelation of residuals is not believed beyond this: drift and noise cannot be told apart there."""
 
 _BEST_STARTS = 3
+_BAD = 1e9
+_LARGEST_LOG = 690.0  # exp of more overflows
+_NUDGE = 1e-6
+_MOST_DESCENTS = 60
 _COARSE = {"xtol": 1e-10, "ftol": 1e-10, "gtol": 1e-12, "max_nfev": 400}
 _FINE = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 2000, "jac": "3-point"}
 
@@ -88,12 +92,13 @@ class Problem:
     y: Array
     sd: Array
     scale: Array
-    fixed: dict[int, float] = field(default_factory=dict)
+    fixed: Mapping[int, float] = field(default_factory=dict)
 
-    @property
-    def free(self) -> list[int]:
-        """Indices of the parameters that are fitted."""
-        return [i for i in range(len(self.model.parameters)) if i not in self.fixed]
+    def __post_init__(self) -> None:
+        self.free = [i for i in range(len(self.model.parameters)) if i not in self.fixed]
+        self._logs = np.array([p.positive for p in self.model.parameters])
+        # in one multiplication: the step of a logarithm is not scaled
+        self._scales = np.where(self._logs, 1.0, self.scale)
 
     def to_steps(self, values: Array) -> Array:
         """Turn parameters (p,) into steps (p,)."""
@@ -102,13 +107,13 @@ class Problem:
 
     def full(self, free: Array) -> Array:
         """Return all parameters (p,) from the steps of the free ones; the fixed ones are exact."""
-        steps = np.zeros(len(self.model.parameters))
-        steps[self.free] = free
-        logs = np.array([p.positive for p in self.model.parameters])
-        values = np.where(logs, np.exp(np.clip(np.where(logs, steps, 0.0), -690.0, 690.0)), steps * self.scale)
+        values = np.zeros(self._logs.size)
+        values[self.free] = free
+        values *= self._scales
+        values[self._logs] = np.exp(np.minimum(values[self._logs], _LARGEST_LOG))
         for index, value in self.fixed.items():
             values[index] = value
-        return np.asarray(values)
+        return values
 
     def bounds(self) -> tuple[Array, Array]:
         """Limits of the free steps, those of an ordered partner moved where the other one is held fixed."""
@@ -125,21 +130,59 @@ class Problem:
     def left_over(self, free: Array) -> Array:
         """Return weighted residuals (n,)."""
         with np.errstate(all="ignore"):
-            curve = self.model.curve(self.x, self.full(free))
-            left = (curve - self.y) / self.sd
-        # a curve that overflows is merely a very bad one
-        return np.nan_to_num(left, nan=1e9, posinf=1e9, neginf=-1e9)
+            left = np.asarray((self.model.curve(self.x, self.full(free)) - self.y) / self.sd)
+        if not np.all(np.isfinite(left)):
+            # a curve that overflows is merely a very bad one
+            left = np.nan_to_num(left, nan=_BAD, posinf=_BAD, neginf=-_BAD)
+        return left
 
     def solve(self, start: Array, fine: bool = False) -> tuple[Array, float]:
-        """Minimise from parameters (p,); return those found and the sum of squares."""
-        if not self.free:
-            nothing = np.zeros(0)
-            return self.full(nothing), float(np.sum(self.left_over(nothing) ** 2))
+        """Minimise from parameters (p,) anywhere; return those found and the sum of squares."""
         low, high = self.bounds()
         inside = np.clip(self.to_steps(start)[self.free], low, high)
         with np.errstate(all="ignore"):  # a trial step may overflow; it is then not taken
             found = least_squares(self.left_over, inside, bounds=(low, high), **(_FINE if fine else _COARSE))
         return self.full(found.x), float(2.0 * found.cost)
+
+    def descend(self, start: Array) -> tuple[Array, float]:
+        """Minimise from parameters (p,) near the optimum, as `solve` does but several times faster.
+
+        Levenberg's method with the steps cut at the limits (D. W. Marquardt, J. SIAM 11, 431 (1963),
+        10.1137/0111030).
+        """
+        low, high = self.bounds()
+        at = np.clip(self.to_steps(start)[self.free], low, high)
+        left = self.left_over(at)
+        cost, damping = float(left @ left), 1e-3
+        for _ in range(_MOST_DESCENTS if at.size else 0):
+            jacobian = np.column_stack([(self.left_over(_nudged(at, i)) - left) / _NUDGE for i in range(at.size)])
+            gradient = jacobian.T @ left
+            # a parameter at its limit that wants to go beyond stays there
+            moving = ~(((at <= low) & (gradient > 0)) | ((at >= high) & (gradient < 0)))
+            if not np.any(moving):
+                break
+            normal = (jacobian.T @ jacobian)[np.ix_(moving, moving)]
+            gained, damping = 0.0, max(damping, 1e-9)
+            while damping < 1e8:
+                trial = at.copy()
+                damped = normal + damping * np.diag(np.diag(normal) + 1e-12 * np.trace(normal) + 1e-300)
+                trial[moving] -= np.linalg.solve(damped, gradient[moving])
+                trial = np.clip(trial, low, high)
+                new = self.left_over(trial)
+                gained = cost - float(new @ new)
+                if gained > 0.0:
+                    at, left, cost, damping = trial, new, cost - gained, 0.2 * damping
+                    break
+                damping *= 5.0
+            if gained <= 1e-7 * cost:
+                break
+        return self.full(at), cost
+
+
+def _nudged(at: Array, index: int) -> Array:
+    moved = at.copy()
+    moved[index] += _NUDGE
+    return moved
 
 
 def _step(parameter: FitParameter, value: float, scale: float) -> float:
@@ -183,7 +226,11 @@ def fit_model(
     problems = [Problem(model, x, y, spread, _scale(guess)) for guess in guesses]
     costs = [float(np.sum(p.left_over(p.to_steps(g)[p.free]) ** 2)) for p, g in zip(problems, guesses, strict=True)]
     promising = np.argsort(costs, kind="stable")[:_BEST_STARTS]
-    found = [problems[at].solve(guesses[at]) for at in promising]
+    if len(guesses) > 1:
+        found = [problems[at].descend(guesses[at]) for at in promising]
+    else:
+        # no other start makes up for a poor one: take the slower, surer way
+        found = [problems[0].solve(guesses[0])]
     values, _ = min(found, key=lambda pair: pair[1])
     problem = Problem(model, x, y, spread, _scale(values))
     values, ss = problem.solve(values, fine=True)
@@ -217,7 +264,10 @@ def _covariance(problem: Problem, values: Array, ss: float) -> Array:
     jacobian = np.column_stack(columns)
     freedom = max(problem.x.size - steps.size, 1)
     size = np.linalg.norm(jacobian, axis=0)
-    if np.any(size == 0) or not np.all(np.isfinite(jacobian)):
+    # what moves nothing by more than rounding cannot be inverted
+    if np.any(size <= 1e-12 * max(float(np.linalg.norm(problem.y / problem.sd)), 1e-300)) or not np.all(
+        np.isfinite(jacobian)
+    ):
         return np.full((steps.size, steps.size), np.inf)
     inverse = np.linalg.pinv(jacobian / size)
     per_step = np.array(

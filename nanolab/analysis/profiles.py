@@ -23,7 +23,7 @@ WIDEST_RATIO = 10.0
 """A positive parameter whose interval spans more than this factor is not called identified."""
 
 _PROBES = 14
-_REFINEMENTS = 5
+_REFINEMENTS = 14
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class ProfileInterval:
 
 def profile_intervals(fit: ModelFit) -> list[ProfileInterval]:
     """Return the interval of every parameter of a fit, in its order."""
-    if fit.freedom < 1:
-        why = "there are as many parameters as points"
+    why = _no_interval(fit)
+    if why is not None:
         return [
             ProfileInterval(p.name, float(v), p.unit, None, None, None, why)
             for p, v in zip(fit.model.parameters, fit.values, strict=True)
@@ -66,10 +66,22 @@ def profile_intervals(fit: ModelFit) -> list[ProfileInterval]:
     return [_interval(fit, index) for index in range(fit.values.size)]
 
 
+def _no_interval(fit: ModelFit) -> str | None:
+    if fit.freedom < 1:
+        return "there are as many parameters as points"
+    if independent_points(fit) - fit.values.size < 1.0:
+        return f"the curve does not follow the points (residuals of neighbours agree, r = {fit.memory:.2f})"
+    return None
+
+
+def independent_points(fit: ModelFit) -> float:
+    """Return how many independent points the correlated ones are worth."""
+    return fit.x.size * (1.0 - fit.memory) / (1.0 + fit.memory)
+
+
 def allowed_sum(fit: ModelFit, level: float = 0.95) -> tuple[float, float]:
     """Return the sum of squares up to which values are inside the interval, and Student's factor."""
-    memory = fit.memory
-    freedom = max(fit.x.size * (1.0 - memory) / (1.0 + memory) - fit.values.size, 1.0)
+    freedom = max(independent_points(fit) - fit.values.size, 1.0)
     factor = float(student.ppf(0.5 + 0.5 * level, freedom))
     # a perfect fit has no scatter to judge by: rounding of the data stands for it
     floor = fit.x.size * (1e-9 * float(np.max(np.abs(fit.y / fit.sd), initial=0.0))) ** 2
@@ -162,17 +174,20 @@ def _crossing(
         return float(np.sqrt(max(ss - base, 0.0)) - np.sqrt(limit - base))
 
     a, fa, b, fb = inside, height(below), far, height(far_ss)
+    last = 0.0
     for _ in range(_REFINEMENTS):
         # the root of the rise is close to a straight line; stay off the ends so that the bracket shrinks
         middle = a + (b - a) * float(np.clip(-fa / (fb - fa), 0.05, 0.95))
         value = height(profile(move(middle)))
-        if value > 0:
-            b, fb = middle, value
-        else:
-            a, fa = middle, value
         if abs(value) < 2e-3 * np.sqrt(limit - base):
             return move(middle)
-    return move(a + (b - a) * float(np.clip(-fa / (fb - fa), 0.0, 1.0)))
+        # the Illinois rule: an end that stays twice counts half, else a bent profile is never bracketed closely
+        if value > 0:
+            b, fb, fa = middle, value, fa * (0.5 if last > 0 else 1.0)
+        else:
+            a, fa, fb = middle, value, fb * (0.5 if last < 0 else 1.0)
+        last = value
+    return move(0.5 * (a + b))
 
 
 @dataclass
@@ -188,5 +203,5 @@ class _Profile:
         start = fit.values if self.last is None else self.last
         scale = np.where(np.abs(fit.values) > 0, np.abs(fit.values), 1.0)
         problem = Problem(fit.model, fit.x, fit.y, fit.sd, scale, {self.index: value})
-        self.last, ss = problem.solve(start)
+        self.last, ss = problem.descend(start)
         return ss

@@ -10,6 +10,7 @@ from nanolab.analysis.delimited import Row, TextTable, read_table
 from nanolab.analysis.encapsulation import encapsulation_efficiency, loading_capacity
 from nanolab.analysis.file_options import FileOptions
 from nanolab.analysis.selection import select_rows
+from nanolab.analysis.tables import remarks_of
 from nanolab.assay import Report
 from nanolab.errors import FileInvalidError
 from nanolab.quantities import Quantity
@@ -30,6 +31,8 @@ def analyze_encapsulation(options: FileOptions) -> Report:
     each: list[dict[str, Any]] = []
     for path in options.files:
         table = read_table(path, options.read.lines)
+        for note in remarks_of(table):
+            cautions.add(note.code, note.text)
         rows = select_rows(table, options.read.where, fewest=1)
         each += _preparations(table, rows, options, cautions)
     result: dict[str, Any] = {"each": each} if len(each) > 1 else {}

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Caution, Cautions
 from nanolab.analysis.delimited import Row, TextTable
 from nanolab.analysis.selection import column_index
+from nanolab.analysis.tables import remarks_of
 from nanolab.errors import FileInvalidError
 from plans.release.columns import Column, choose, concentration_factor, only
 
@@ -51,6 +52,7 @@ class _Layout:
     unit: Column | None
     group: Sequence[int]
     time_unit: str
+    group_stated: bool
 
 
 def profiles_of(
@@ -72,7 +74,7 @@ def profiles_of(
     FileInvalidError
         A missing column, text among numbers, a negative time, time that goes back, a release beyond belief.
     """
-    cautions = Cautions()
+    cautions = Cautions(remarks_of(table))
     layout = _layout(table, rows, wanted, group, time_unit, cautions)
     profiles = []
     for key, members in _grouped(layout, rows).items():
@@ -109,7 +111,7 @@ def _layout(
         cautions.add("unit_assumed", "the times carry no unit and are taken as hours; say --set time_unit=…")
     if used not in {"s", "min", "h", "d"}:
         raise FileInvalidError(f"{table.path}: column '{time.name}': '{used}' is no unit of time (s, min, h, d)")
-    return _Layout(table, time, values, percent, sd, unit, groups, used)
+    return _Layout(table, time, values, percent, sd, unit, groups, used, group is not None)
 
 
 def _text_columns(table: TextTable, rows: Sequence[Row], taken: set[int]) -> list[int]:
@@ -166,8 +168,8 @@ def _profile(layout: _Layout, column: Column, rows: Sequence[Row], label: str, n
         label, time, values * factor, layout.is_percent, sd, None if sd is None else "stated in the file", 1, line,
         layout.time_unit, tuple(cautions),
     )  # fmt: skip
-    _check_order(layout, profile, [row for row, keep in zip(rows, good, strict=True) if keep])
-    return merged(profile)
+    kept = [row for row, keep in zip(rows, good, strict=True) if keep]
+    return merged(_in_order(layout, profile, kept))
 
 
 def _factor(layout: _Layout, column: Column, values: Array, cautions: Cautions) -> float:
@@ -177,7 +179,7 @@ def _factor(layout: _Layout, column: Column, values: Array, cautions: Cautions) 
     if column.unit in {"%", None} and (column.unit or np.max(values, initial=0.0) > 1.2):
         return 1.0
     if column.unit is None:
-        cautions.add("unit_assumed", f"column '{column.name}' carries no unit and is taken as a share: 1 is all of it")
+        cautions.add("share_assumed", f"column '{column.name}' carries no unit and is taken as a share: 1 is all of it")
     elif column.unit != "1":
         raise FileInvalidError(f"{layout.table.path}: column '{column.name}': '{column.unit}' is no unit of a release")
     return 100.0
@@ -190,8 +192,11 @@ def _stated_sd(table: TextTable, sd: Array, line: npt.NDArray[np.int64]) -> Arra
     return sd
 
 
-def _check_order(layout: _Layout, profile: Profile, rows: Sequence[Row]) -> None:
-    """Raise where time goes back within one unit: the rows are several profiles."""
+def _in_order(layout: _Layout, profile: Profile, rows: Sequence[Row]) -> Profile:
+    """Return the profile where time rises within each unit; where it goes back the rows may be several profiles.
+
+    If the user said which column tells the profiles apart, a row is merely out of order: a caution.
+    """
     time, path = profile.time, layout.table.path
     names = [""] * time.size
     if layout.unit is not None:
@@ -199,11 +204,18 @@ def _check_order(layout: _Layout, profile: Profile, rows: Sequence[Row]) -> None
     last: dict[str, float] = {}
     for index, name in enumerate(names):
         if name in last and time[index] < last[name]:
+            where = f"line {profile.line[index]}"
+            if layout.group_stated:
+                note = Caution(
+                    "times_sorted", f"{profile.label}: {where} is out of order; the points were sorted by time"
+                )
+                return replace(profile, notes=(*profile.notes, note))
             raise FileInvalidError(
-                f"{path}, line {profile.line[index]}: time goes back from {last[name]:g} to {time[index]:g} "
-                f"{profile.time_unit}; if the file holds several profiles, say --set group=COLUMN"
+                f"{path}, {where}: time goes back from {last[name]:g} to {time[index]:g} {profile.time_unit}; if the "
+                "file holds several profiles, say --set group=COLUMN"
             )
         last[name] = float(time[index])
+    return profile
 
 
 def merged(profile: Profile) -> Profile:

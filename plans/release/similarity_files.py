@@ -29,6 +29,7 @@ from nanolab.analysis.similarity import (
     jackknife,
     kept_points,
 )
+from nanolab.analysis.tables import remarks_of
 from nanolab.assay import Report
 from nanolab.errors import UsageError
 from nanolab.quantities import Quantity
@@ -61,7 +62,7 @@ def analyze_similarity(options: FileOptions) -> Report:
         raise UsageError(f"similarity compares the products of one file, not {len(options.files)} files")
     table = read_table(options.files[0], options.read.lines)
     rows = select_rows(table, options.read.where)
-    common = Cautions()
+    common = Cautions(remarks_of(table))
     products = products_of(table, rows, options.read.columns, options.settings, common)
     comparisons = [compare(products, test, options.settings, options.seed) for test in products.tests]
     return _report(products, comparisons, common, options)
