@@ -274,7 +274,7 @@ def test_wrong_options_and_help(off: Off, capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as ended:
         off("--help")
     assert ended.value.code == 0
-    assert "No replacement for the hardware interlock" in capsys.readouterr().out
+    assert "No replacement for the hardware interlock" in " ".join(capsys.readouterr().out.split())
 
 
 def test_everything_else_goes_through_the_application(
