@@ -288,7 +288,9 @@ class GuardClient:
                 due = now + BEAT_EVERY_S
             readable = bool(select.select([self._control], [], [], max(0.0, due - now))[0])
             if readable and not self._listen():
-                return None if self._closing else "the guardian is gone"
+                # told to quit it ends, but not before the laser was seen to be off
+                over = self._closing and self.report is not None and self.report["confirmed"]
+                return None if over else "the guardian is gone"
             # only what was still unanswered after everything that is there has been read counts
             if not readable and self._silent_s() > ANSWERED_WITHIN_S:
                 return "the guardian does not answer"

@@ -40,7 +40,7 @@ Answer = Callable[[dict[str, Any]], None]
 
 
 class Guardian:
-    """Guards one laser over one control socket, which it owns from now on.
+    """Guards one laser over one control socket, which its maker closes.
 
     ConnectionError where the laser cannot be reached, NanolabError where it does not read off (it is then told to go off)
     or the dead-man line cannot be made.
@@ -76,7 +76,7 @@ class Guardian:
         try:
             self._arm()
         except BaseException:
-            self.close()
+            self.close()  # the control socket stays open: the run has to be told why
             raise
 
     # ---- start and end
@@ -144,7 +144,7 @@ class Guardian:
         return bool(self.report["confirmed"]) or time.monotonic() >= self._insist_until_s
 
     def close(self) -> None:
-        """Close everything. Never raises."""
+        """Close everything but the control socket. Never raises."""
         if self._toggler is not None:
             self._toggler.close()
         if self._door is not None:
@@ -153,7 +153,6 @@ class Guardian:
             self._relay.fence()
         self._line.close()
         self.selector.close()
-        self._control.close()
         self.log.close()
 
     # ---- the loop

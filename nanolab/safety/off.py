@@ -198,8 +198,12 @@ class _Search:
     def _listen(self, until_s: float, count: int) -> list[str]:
         """Return what arrives until `count` lines are there or the time is up."""
         lines = self.line.lines()
-        while len(lines) < count and time.monotonic() < until_s:
-            self.wait(self.line.held(), until_s)
+        over = False
+        while len(lines) < count and not over:
+            # looked at before the last reading: what came while this process had to wait for its turn is seen
+            over = time.monotonic() >= until_s
+            if not over:
+                self.wait(self.line.held(), until_s)
             lines += self.line.lines()
         return lines
 

@@ -31,7 +31,7 @@ class Guarded:
     def __init__(self, config: GuardConfig) -> None:
         near, far = socket.socketpair()
         near.settimeout(10.0)
-        self.run_side = near
+        self.run_side, self.far = near, far
         self._lines = near.makefile("rb")
         self._number = 0
         self.events: list[dict[str, Any]] = []
@@ -39,6 +39,7 @@ class Guarded:
             self.guardian = Guardian(far, config)
         except BaseException:
             self.hang_up()
+            far.close()
             raise
         self.greeting = self.read()
         self.code: int | None = None
@@ -46,7 +47,7 @@ class Guarded:
         self._thread.start()
 
     def _run(self) -> None:
-        with contextlib.closing(self.guardian):
+        with self.far, contextlib.closing(self.guardian):
             self.code = self.guardian.run()
 
     def read(self) -> dict[str, Any]:

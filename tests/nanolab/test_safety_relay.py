@@ -176,7 +176,6 @@ def test_a_client_that_does_not_read_is_kept_waiting_and_then_dropped(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wire = desk.client()
-    wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     desk.turn(lambda: desk.relay._client)
     while not desk.relay._to_client:
         desk.relay.deliver(b"x" * 50_000 + b"\n")
