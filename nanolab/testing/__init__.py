@@ -11,8 +11,8 @@ A check that fails raises AssertionError with a sentence. A rig may leave out wh
 checks then look at what is left.
 """
 
-from nanolab.testing.deadman import Toggler
 from nanolab.testing.byte_wire import ScriptedBytes
+from nanolab.testing.deadman import Toggler
 from nanolab.testing.laser import laser_contract
 from nanolab.testing.ph_probe import ph_probe_contract
 from nanolab.testing.powermeter import powermeter_contract
@@ -35,8 +35,8 @@ __all__ = [
     "laser_contract",
     "ph_probe_contract",
     "powermeter_contract",
-    "shutter_contract",
     "pump_contract",
+    "shutter_contract",
     "temperature_controller_contract",
     "thermometer_contract",
 ]

@@ -7,7 +7,7 @@ depend on how often, or in which slices, the world is advanced.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 
