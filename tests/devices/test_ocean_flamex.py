@@ -336,11 +336,11 @@ def test_a_spectrum_that_comes_too_soon_is_invalid(real_time: SimulationHandle) 
 )
 def test_faults_when_connecting(make: Make, fault: Faults, name: str, words: str) -> None:
     fault(name)
-    device = make(connect=False, deadline="0.5 s")
+    device = make(connect=False, deadline="1.5 s")
     start = time.monotonic()
     with pytest.raises(DeviceError, match=words) as caught:
         device.connect()
-    assert time.monotonic() - start < 2.5  # the start of the child process is not in the deadline
+    assert time.monotonic() - start < 8.0  # the start of the child process is not in the deadline
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("spectrometer: cannot be opened: no spectrometer answers at tcp://127.0.0.1:")
     assert device._session.pid is None
@@ -352,15 +352,15 @@ def test_faults_when_connecting(make: Make, fault: Faults, name: str, words: str
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("silent", "no answer to 'acquire' within 0.44 s"),
-        ("nack_spectrum", "no answer to 'acquire' within 0.44 s"),
-        ("half_frame", "no answer to 'acquire' within 0.44 s"),
-        ("slow_reply", "no answer to 'acquire' within 0.44 s"),
+        ("silent", "no answer to 'acquire' within 1.54 s"),
+        ("nack_spectrum", "no answer to 'acquire' within 1.54 s"),
+        ("half_frame", "no answer to 'acquire' within 1.54 s"),
+        ("slow_reply", "no answer to 'acquire' within 1.54 s"),
         ("port_vanishes", "taking a spectrum failed: seabreeze: SeaBreezeError"),
     ],
 )
 def test_faults_in_the_middle_of_a_run(make: Make, fault: Faults, name: str, words: str) -> None:
-    device = make(deadline="0.4 s", integration_time="20 ms")
+    device = make(deadline="1.5 s", integration_time="20 ms")
     device.lamp(True).wait(5)
     light = spectrum(device).mean()
     device.lamp(False).wait(5)
@@ -370,8 +370,8 @@ def test_faults_in_the_middle_of_a_run(make: Make, fault: Faults, name: str, wor
     fault(name)
     start = time.monotonic()
     with pytest.raises(DeviceError, match=words) as caught:
-        device.trigger().wait(5)
-    assert time.monotonic() - start < 1.5
+        device.trigger().wait(10)
+    assert time.monotonic() - start < 5.0
     assert "\n" not in str(caught.value)
     assert has_ended(pid)
     fault(name, False)
