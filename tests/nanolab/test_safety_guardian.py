@@ -421,6 +421,9 @@ def test_sigterm_after_the_run_is_gone_ends_the_insisting(guard: Callable[..., G
     one.hang_up()
     while one.guardian.report is None:
         time.sleep(0.01)
+    one.guardian.end("the run is gone once more", 600.0)
+    assert one.guardian._ending is not None
+    assert one.guardian._ending[0] == "the run is gone: its control socket is closed"
     one.guardian.end("it was told to end (SIGTERM)")
     assert one.join() == 8
 
@@ -449,6 +452,9 @@ def test_where_the_run_reaches_the_laser_by_itself_it_is_watched_after_a_trip(
     own = Wire(laser.address)
     laser.push(b"unasked\n", 0)  # on the guardian's own connection: thrown away
     assert one.ask("off")["report"]["confirmed"]
+    looked = laser.received.count("MEAS:CURR?")
+    while laser.received.count("MEAS:CURR?") < looked + 2:
+        time.sleep(0.005)
     own.send("OUTP1 ON\n")
     event = [one.event(), one.event()][-1]
     assert event["report"]["why"] == "it did not read off any more after it had gone off"

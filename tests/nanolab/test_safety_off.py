@@ -244,3 +244,8 @@ def test_the_longest_way_to_off_is_bounded() -> None:
     recipe = words_for("tcp://127.0.0.1:1")
     assert longest_s(recipe) < 10.0
     assert longest_s(recipe, (recipe,)) > longest_s(recipe)
+
+
+def test_without_any_time_to_drain_it_is_asked_all_the_same(laser: FakeLaser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(off, "DRAIN_WITHIN_S", 0.0)
+    assert turn_off(words_for(laser.address)).confirmed
