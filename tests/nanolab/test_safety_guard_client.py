@@ -281,7 +281,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     def begin(words: list[str], **options: Any) -> "subprocess.Popen[bytes]":
         return real([sys.executable, "-c", program], **options)
 
-    monkeypatch.setattr(guard_client.subprocess, "Popen", begin)
+    monkeypatch.setattr(subprocess, "Popen", begin)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_a_guardian_that_cannot_be_started_leaves_nothing_behind(
     def refuse(*_arguments: Any, **_options: Any) -> None:
         raise PermissionError("no processes any more")
 
-    monkeypatch.setattr(guard_client.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(PermissionError):
         start()
 
