@@ -30,14 +30,14 @@ def guard(bench: ServedBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def laser(guard: GuardClient) -> Iterator[ThorlabsITC4005]:
-    settings = ThorlabsITC4005.Settings(
-        wavelength="808 nm",
-        max_power="1.5 W",
-        slope="0.9 W/A",
-        threshold_current="0.3 A",
-        current_limit="2.5 A",
-        calibration_date="2026-01-15",
-    )
+    table = {
+        "wavelength": "808 nm",
+        "max_power": "1.5 W",
+        "slope": "0.9 W/A",
+        "threshold_current": "0.3 A",
+        "current_limit": "2.5 A",
+    }
+    settings = ThorlabsITC4005.Settings.model_validate(table)
     context = DeviceContext(
         name="laser",
         address=guard.relay_address,

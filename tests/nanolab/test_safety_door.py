@@ -6,6 +6,7 @@ import os
 import selectors
 import socket
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from nanolab.safety import door as door_module
 from nanolab.safety.door import (
     MOST_BYTES,
     Door,
@@ -69,7 +69,7 @@ def exchange(selector: selectors.BaseSelector, door: Door, sent: bytes) -> bytes
 def test_the_folder_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert runtime_folder() == tmp_path / "nanolab"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(door_module.tempfile, "gettempdir", lambda: "/t")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/t")
     assert runtime_folder() == Path(f"/t/nanolab-{os.getuid()}")
 
 

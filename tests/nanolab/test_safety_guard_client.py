@@ -112,6 +112,10 @@ def test_a_trip_is_told(start: Callable[..., GuardClient], laser: FakeLaser, tol
     assert (report["confirmed"], laser.on) == (True, False)
     assert "lease" in report["why"]
     assert "lease" in str(client.may_emit())
+    os.kill(client._process.pid, signal.SIGKILL)
+    assert "the guardian is" in client.off()["why"], "by the run itself"
+    client.close()
+    assert told.reports.empty(), "told once, whatever comes after it"
 
 
 def test_what_is_told_may_ask_for_off_and_may_fail(
@@ -277,7 +281,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     def begin(words: list[str], **options: Any) -> "subprocess.Popen[bytes]":
         return real([sys.executable, "-c", program], **options)
 
-    monkeypatch.setattr(guard_client.subprocess, "Popen", begin)
+    monkeypatch.setattr(subprocess, "Popen", begin)
 
 
 @pytest.mark.parametrize(
@@ -285,9 +289,10 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     [
         ("raise SystemExit('no module named nanolab')", "did not start: no module named nanolab"),
         ("pass", "the guardian did not start: "),
+        ("import os; os.read(0, 65536)", "the guardian did not start: "),
         ('import os; os.write(0, b\'{"ready": true, "version": "0"}\\n\')', "is not the one that was meant"),
     ],
-    ids=["dies", "says nothing", "another version"],
+    ids=["dies", "says nothing", "ends", "another version"],
 )
 def test_a_guardian_that_is_none_is_refused(
     start: Callable[..., GuardClient], monkeypatch: pytest.MonkeyPatch, program: str, words: str
@@ -303,7 +308,7 @@ def test_a_guardian_that_cannot_be_started_leaves_nothing_behind(
     def refuse(*_arguments: Any, **_options: Any) -> None:
         raise PermissionError("no processes any more")
 
-    monkeypatch.setattr(guard_client.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(PermissionError):
         start()
 

@@ -6,8 +6,10 @@ import os
 import runpy
 import signal
 import socket
+import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -199,8 +201,7 @@ def test_after_off_nothing_is_allowed_any_more(guard: Callable[..., Guarded], la
     wire = Wire(one.greeting["relay"])
     assert wire.ask("*IDN?") == "FAKE,LASER,1,1"
     one.ask("off")
-    for words in ({"wanted": "emitting", "on": True}, {"wanted": "lease", "seconds": 1.0}):
-        answer = one.ask(**words)
+    for answer in (one.ask("emitting", on=True), one.ask("lease", seconds=1.0)):
         assert not answer["ok"]
         assert "start a new one" in answer["error"]
     assert one.ask("beat")["ok"]
@@ -281,11 +282,15 @@ def test_a_run_that_floods_it_is_heard_a_piece_at_a_time(guard: Callable[..., Gu
     assert one.ask("status")["n"] == 1
 
 
-def test_lines_that_came_with_the_end_are_not_handed_on(guard: Callable[..., Guarded], laser: FakeLaser) -> None:
+def test_lines_that_came_with_the_end_are_not_handed_on(
+    guard: Callable[..., Guarded], laser: FakeLaser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = guard()
     wire = Wire(one.greeting["relay"])
     assert wire.ask("*IDN?") == "FAKE,LASER,1,1"
-    one.guardian._turn = _held(one.guardian._turn, held := threading.Event(), go := threading.Event())  # type: ignore[method-assign]  # to have both arrive in one turn
+    held, go = threading.Event(), threading.Event()
+    # so that both arrive in one turn
+    monkeypatch.setattr(one.guardian, "_turn", _held(one.guardian._turn, held, go))
     one.say("beat")
     assert held.wait(10.0)
     wire.send("OUTP1 ON\n")
@@ -421,6 +426,9 @@ def test_sigterm_after_the_run_is_gone_ends_the_insisting(guard: Callable[..., G
     one.hang_up()
     while one.guardian.report is None:
         time.sleep(0.01)
+    one.guardian.end("the run is gone once more", 600.0)
+    assert one.guardian._ending is not None
+    assert one.guardian._ending[0] == "the run is gone: its control socket is closed"
     one.guardian.end("it was told to end (SIGTERM)")
     assert one.join() == 8
 
@@ -449,6 +457,9 @@ def test_where_the_run_reaches_the_laser_by_itself_it_is_watched_after_a_trip(
     own = Wire(laser.address)
     laser.push(b"unasked\n", 0)  # on the guardian's own connection: thrown away
     assert one.ask("off")["report"]["confirmed"]
+    looked = laser.received.count("MEAS:CURR?")
+    while laser.received.count("MEAS:CURR?") < looked + 2:
+        time.sleep(0.005)
     own.send("OUTP1 ON\n")
     event = [one.event(), one.event()][-1]
     assert event["report"]["why"] == "it did not read off any more after it had gone off"
@@ -494,14 +505,15 @@ class Fed:
         self.closed = True
 
 
-TOGGLER = {"make": f"{__name__}:Fed"}
+TOGGLER = {"make": "fed_for_the_test:Fed"}
 
 
 @pytest.fixture
 def fed(monkeypatch: pytest.MonkeyPatch) -> None:
     # the module of a test file has a name that nobody can import
-    monkeypatch.setitem(__import__("sys").modules, "fed_for_the_test", __import__("types").SimpleNamespace(Fed=Fed))  # type: ignore[arg-type]  # looks like a module to importlib
-    monkeypatch.setitem(TOGGLER, "make", "fed_for_the_test:Fed")
+    module = types.ModuleType("fed_for_the_test")
+    monkeypatch.setattr(module, "Fed", Fed, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(guard_loop, "FRAME_EVERY_S", 0.02)
 
 

@@ -103,11 +103,12 @@ def test_an_old_answer_that_comes_late_makes_the_round_count_for_nothing(laser: 
     laser.on = False
     line = LaserLine(words_for(laser.address, confirm_within_s=5.0, checks=(OffCheck("OUTP1?", equals=("0",)),)))
     line.open()
-    pushed = []
+    pushed: list[str] = []
 
     def wait(port: Port, until_s: float) -> None:
         if laser.received[-1:] == ["OUTP1?"] and not pushed:
-            pushed.append(laser.push(b"0\n"))
+            pushed.append("0")
+            laser.push(b"0\n")
         off.wait_on(port, until_s)
 
     seen = go_off(line, "a test", wait=wait)
@@ -134,7 +135,12 @@ def test_replies_to_the_steps_are_waited_for_and_not_believed() -> None:
 def test_an_instrument_that_needs_a_pause_gets_it(laser: FakeLaser, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     real = time.sleep
-    monkeypatch.setattr(off.time, "sleep", lambda seconds: (slept.append(seconds), real(seconds)))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        real(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     line = LineRecipe(kind="serial", write="\n", read="\n", pause_s=0.005)
     assert turn_off(words_for(laser.address, line=line)).confirmed
     # between junk and step, and between each answer and the next question
@@ -244,3 +250,8 @@ def test_the_longest_way_to_off_is_bounded() -> None:
     recipe = words_for("tcp://127.0.0.1:1")
     assert longest_s(recipe) < 10.0
     assert longest_s(recipe, (recipe,)) > longest_s(recipe)
+
+
+def test_without_any_time_to_drain_it_is_asked_all_the_same(laser: FakeLaser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(off, "DRAIN_WITHIN_S", 0.0)
+    assert turn_off(words_for(laser.address)).confirmed

@@ -140,7 +140,11 @@ def test_answers_that_are_there_are_thrown_away_for_the_next_client(desk: Desk, 
 
 
 def test_replies_without_a_client_are_lost(desk: Desk) -> None:
-    desk.relay.deliver(b"nobody asked\n")
+    desk.relay.owed = True
+    desk.relay.deliver(b"nobody ")
+    assert desk.relay.owed, "half a line is no answer"
+    desk.relay.deliver(b"asked\n")
+    assert not desk.relay.owed
     assert desk.relay._to_client == b""
 
 
@@ -179,6 +183,7 @@ def test_a_client_that_does_not_read_is_kept_waiting_and_then_dropped(
     desk.turn(lambda: desk.relay._client)
     while not desk.relay._to_client:
         desk.relay.deliver(b"x" * 50_000 + b"\n")
+    desk.relay.deliver(b"more\n")
     kept = len(desk.relay._to_client)
     assert kept <= relay_module.MOST_KEPT
 
