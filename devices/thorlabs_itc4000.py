@@ -219,6 +219,7 @@ class _ITC4000(ScpiInstrument):
                 continue
             self._note(look)
             if not look.emitting(self._dark_a) and math.isfinite(look.current_a):
+                self.context.went_off()
                 detail = f"off: {look.says()}"
                 return OffReport(True, detail + (f"; the error queue said {reported}" if reported else ""))
             if time.monotonic() >= limit:
@@ -243,6 +244,7 @@ class _ITC4000(ScpiInstrument):
             self._wire.write_current(self.settings.current_for(power_w))
             self._give_way(ticket)
             self._commanded_w, self._commanded_at = power_w, self.context.lab_time()
+            self.context.about_to_emit(power_w)
             self._wire.switch_on(lambda: self._give_way(ticket))
         except GaveWayError:
             raise  # what it gave way to goes off
