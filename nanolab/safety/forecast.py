@@ -81,11 +81,14 @@ class Forecast:
 
     def look(self, scene: Scene, now: Moment) -> Finding | None:
         """Fit and extrapolate where the limit is near enough to be reached."""
-        readings = scene.since_emission(SETTLE_S)
-        if len(readings) < 4:
+        if scene.emission is None or len(scene.heated) < 4:
             return None
-        ahead_s = self.reaction_s + readings[-1][0] - readings[-2][0]
-        if not _near(readings, ahead_s, self.limit_c):
+        ahead_s = self.reaction_s + scene.heated[-1][0] - scene.heated[-2][0]
+        if not _near(scene.heated, ahead_s, self.limit_c):
+            return None
+        first_s = scene.emission.since.lab_s + SETTLE_S
+        readings = [entry for entry in scene.heated if entry[0] >= first_s]
+        if len(readings) < 4:
             return None
         end_s = readings[-1][0]
         steady = [entry for entry in readings if entry[0] >= scene.power_steps[-1][0] + SETTLE_S]

@@ -1,6 +1,8 @@
 """Rules that follow the sample over seconds: heating without rise, falling while heating, probes that disagree."""
 
+import itertools
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -56,12 +58,11 @@ class HeatingWithoutRise:
         if emission is not self._emission:
             self._emission, self._seen = emission, False
             self._cold, self._warm = Hold(), Hold()
-        readings = scene.since_emission(self.settle_s)
-        if emission is None or emission.start_c is None or self._seen or not (scene.expects_heating and readings):
+        if emission is None or emission.start_c is None or self._seen or not (scene.expects_heating and scene.heated):
             return None
-        time_s, value_c = readings[-1]
+        time_s, value_c = scene.heated[-1]
         energy_j = scene.emission_j(time_s)
-        if energy_j < self.least_j:
+        if energy_j < self.least_j or time_s - emission.since.lab_s < self.settle_s:
             return None
         rise_k = value_c - emission.start_c
         wanted_k = self.least_k_per_j * energy_j
@@ -93,12 +94,13 @@ class FallingWhileHeating:
         emission = scene.emission
         if emission is None or emission.start_c is None or scene.power_w < FULL_POWER * emission.highest_w:
             return None
-        readings = scene.since_emission()
-        if not readings or readings[-1][0] - readings[0][0] < self.within_s + MEAN_OVER_S:
+        span_s = self.within_s + MEAN_OVER_S
+        if not scene.heated or scene.heated[-1][0] - scene.heated[0][0] < span_s:
             return None
-        end_s = readings[-1][0]
-        now_c = _mean_between(readings, end_s - MEAN_OVER_S, end_s)
-        then_c = _mean_between(readings, end_s - self.within_s - MEAN_OVER_S, end_s - self.within_s)
+        recent = _last(scene.heated, span_s)
+        end_s = recent[0][0]
+        now_c = _mean(recent, end_s - MEAN_OVER_S, end_s)
+        then_c = _mean(recent, end_s - span_s, end_s - self.within_s)
         if now_c is None or then_c is None:
             return None
         limit_k = max(self.max_fall_k, self.max_share * (then_c - emission.start_c))
@@ -112,7 +114,13 @@ class FallingWhileHeating:
         return Finding(self.name, fall_k, limit_k, "K", text)
 
 
-def _mean_between(readings: Sequence[tuple[float, float]], first_s: float, last_s: float) -> float | None:
+def _last(readings: deque[tuple[float, float]], span_s: float) -> list[tuple[float, float]]:
+    """Return the readings of the last `span_s`, newest first."""
+    oldest_s = readings[-1][0] - span_s
+    return list(itertools.takewhile(lambda entry: entry[0] >= oldest_s, reversed(readings)))
+
+
+def _mean(readings: Sequence[tuple[float, float]], first_s: float, last_s: float) -> float | None:
     inside = [value for time_s, value in readings if first_s <= time_s <= last_s]
     return math.fsum(inside) / len(inside) if inside else None
 

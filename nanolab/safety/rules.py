@@ -125,11 +125,10 @@ class ImplausibleRate:
 
     def look(self, scene: Scene, now: Moment) -> Finding | None:
         """Compare the newest reading with the one a second before it: noise between two quick readings is no rate."""
-        readings = scene.since_emission()
-        if not readings:
+        if not (scene.emitting and scene.heated):
             return None
-        time_s, value_c = readings[-1]
-        for before_s, before_c in reversed(readings):
+        time_s, value_c = scene.heated[-1]
+        for before_s, before_c in reversed(scene.heated):
             if time_s - before_s >= self.over_s - 1e-6:
                 rate = (value_c - before_c) / (time_s - before_s)
                 if abs(rate) <= self.max_k_per_s:

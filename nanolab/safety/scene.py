@@ -49,7 +49,8 @@ class Budget:
 class Scene:
     """Everything that the rules look at.
 
-    ``history`` holds (lab time s, degC) of the sample, known values only; ``power_steps`` (lab time s, W) of this emission.
+    ``history`` holds (lab time s, degC) of the sample, known values only, ``heated`` those of this emission; ``power_steps``
+    (lab time s, W) are those of this emission.
     ``error`` is the sentence of the last reading where it failed.
     """
 
@@ -57,6 +58,7 @@ class Scene:
     expects_heating: bool = False
     channels: dict[str, ChannelReading] = field(default_factory=dict)
     history: deque[tuple[float, float]] = field(default_factory=deque)
+    heated: deque[tuple[float, float]] = field(default_factory=deque)
     power_steps: list[tuple[float, float]] = field(default_factory=list)
     laser: LaserReading | None = None
     emission: Emission | None = None
@@ -81,6 +83,7 @@ class Scene:
         if self.emission is None:
             self.emission = Emission(Moment(new.lab_s, new.wall_s), self._temperature_before(new.lab_s))
             self.power_steps = [(new.lab_s, power)]
+            self.heated.clear()
         elif abs(power - self.power_steps[-1][1]) > POWER_STEP * max(power, self.power_steps[-1][1]):
             self.power_steps.append((new.lab_s, power))
         self.emission.highest_w = max(self.emission.highest_w, power)
@@ -98,6 +101,7 @@ class Scene:
         self.expects_heating = expects_heating
         self.budget = budget
         self.history.clear()
+        self.heated.clear()
 
     @property
     def emitting(self) -> bool:
@@ -126,20 +130,15 @@ class Scene:
         """Energy of this emission up to this lab time."""
         return 0.0 if self.emission is None else self.emission.energy_j + self.power_w * self._since_heard(lab_s)
 
-    def since_emission(self, settle_s: float = 0.0) -> list[tuple[float, float]]:
-        """Return the sample's readings of this emission, those of its first `settle_s` left out."""
-        if self.emission is None:
-            return []
-        first = self.emission.since.lab_s + settle_s
-        return [entry for entry in self.history if entry[0] >= first]
-
     def _take_sample(self, reading: ChannelReading) -> None:
         self.seen_wall_s = reading.wall_s
         if self.history and reading.lab_s <= self.history[-1][0]:
             return  # told twice
-        self.history.append((reading.lab_s, reading.value_c))
-        while reading.lab_s - self.history[0][0] > WINDOW_S:
-            self.history.popleft()
+        kept = [self.history] if self.emission is None else [self.history, self.heated]
+        for readings in kept:
+            readings.append((reading.lab_s, reading.value_c))
+            while reading.lab_s - readings[0][0] > WINDOW_S:
+                readings.popleft()
         self.budget.dose.add(reading.lab_s, reading.value_c)
         if self.emission is not None and self.emission.start_c is None:
             self.emission.start_c = reading.value_c
