@@ -74,7 +74,8 @@ class ChildInhibitor:
         except OSError as error:
             self._why_not = f"{self._command[0]} cannot be started ({error.strerror})"
             return self._why_not
-        said = self._first_words(self._child)
+        stdout = self._child.stdout
+        said = "" if stdout is None else self._first_words(stdout.fileno())
         if said.startswith(HELD):
             return None
         self.release()
@@ -103,11 +104,9 @@ class ChildInhibitor:
             child.wait()
         child.stdout.close()
 
-    def _first_words(self, child: "subprocess.Popen[bytes]") -> str:
-        if child.stdout is None:
-            return ""
-        ready, _, _ = select.select([child.stdout], [], [], self._within_s)
-        return os.read(child.stdout.fileno(), 400).decode(errors="replace").strip() if ready else ""
+    def _first_words(self, descriptor: int) -> str:
+        ready, _, _ = select.select([descriptor], [], [], self._within_s)
+        return os.read(descriptor, 400).decode(errors="replace").strip() if ready else ""
 
 
 class _ReasonContext(ctypes.Structure):

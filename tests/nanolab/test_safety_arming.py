@@ -223,7 +223,9 @@ def test_a_real_laser_without_a_guardian_is_refused() -> None:
 )
 def test_an_approval_with_a_gap_says_which(change: str, words: str) -> None:
     keys = {"name": '"L"', "enclosed_beam": "true", "interlock_tested": "2026-01-01"}
-    keys.update(line.split(" = ") for line in change.splitlines())  # type: ignore[arg-type]  # pairs, as written above
+    for line in change.splitlines():
+        key, _, value = line.partition(" = ")
+        keys[key] = value
     text = "[laser_safety]\n" + "\n".join(f"{key} = {value}" for key, value in keys.items())
     condition = approved(bench(text).laser_safety, TODAY)
     assert not condition.met

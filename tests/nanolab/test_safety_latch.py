@@ -1,15 +1,15 @@
 """The latch: survives a restart and a crash, keeps real and simulated apart, and is released by a person."""
 
+import getpass
 import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanolab import cli
 from nanolab.errors import JournalError, UsageError
-from nanolab.safety import latch as module
 from nanolab.safety.latch import FILE, Latch, Release, Unreadable
 from nanolab.safety.trip import Trip
 
@@ -63,6 +63,7 @@ def test_what_cannot_be_read_holds_both_kinds_and_can_be_released(tmp_path: Path
         assert latch.words() is None
 
 
+@settings(deadline=None)  # a file is written and synced each time
 @given(st.binary(min_size=1, max_size=60))
 def test_whatever_a_crash_left_does_not_swallow_the_next_trip(
     tmp_path_factory: pytest.TempPathFactory, left: bytes
@@ -86,13 +87,13 @@ def test_a_release_needs_a_reason_and_knows_who(tmp_path: Path, monkeypatch: pyt
     latch = Latch(tmp_path, simulated=True)
     with pytest.raises(UsageError, match="--reason"):
         latch.release(" ")
-    monkeypatch.setattr(module.getpass, "getuser", lambda: "mila")
+    monkeypatch.setattr(getpass, "getuser", lambda: "mila")
     assert latch.release("seen").by == "mila"
 
     def nobody() -> str:
         raise KeyError("uid 1000")
 
-    monkeypatch.setattr(module.getpass, "getuser", nobody)
+    monkeypatch.setattr(getpass, "getuser", nobody)
     assert latch.release("seen").by == "unknown"
 
 
@@ -119,6 +120,15 @@ def test_the_command_lists_and_releases(tmp_path: Path, capsys: pytest.CaptureFi
     code, _, err = run(capsys, "--data", tmp_path, "--reason", "again")
     assert code == 2
     assert "nothing is tripped" in err
+
+
+def test_a_release_is_written_for_the_kind_that_is_held_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Latch(tmp_path, simulated=True).keep(UNSEEN)
+    _, out, _ = run(capsys, "--data", tmp_path, "--reason", "a rehearsal", "--by", "A. Person")
+    assert out.count("released by") == 1
+    assert "SIMULATED released by A. Person: a rehearsal" in out
 
 
 def test_the_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
