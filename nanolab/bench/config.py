@@ -80,8 +80,8 @@ class InterlockConfig(Table):
         default=Quantity(10.0, "K/s"), description="change of the sample's temperature that is still believed"
     )
     least_heating: Heating = Field(
-        default=Quantity(0.01, "K/J"),
-        description="rise of a sample for each joule when heating begins (1 mL at absorbance 1: 0.1 K/J); 0: not asked for",
+        default=Quantity(0.005, "K/J"),
+        description="rise of a sample for each joule when heating begins (1 mL at absorbance 1: 0.1 K/J; its solvent alone: 0.005); 0: not asked for",
     )
     heating_within: Duration = Field(
         default=Quantity(10.0, "s"), description="time for which the rise may be smaller than that"

@@ -44,7 +44,7 @@ class HeatingWithoutRise:
     least_k_per_j: float
     within_s: float
     settle_s: float = 10.0
-    least_j: float = 5.0
+    least_j: float = 10.0
     name: ClassVar[str] = "heating_without_rise"
     timed: ClassVar[bool] = False
     _cold: Hold = field(default_factory=Hold, repr=False)

@@ -20,6 +20,14 @@ def test_the_numbers_of_a_bench_without_a_table_are_those_of_the_rules() -> None
     assert InterlockSettings.from_config(simulated_bench()).rules == RuleNumbers()
 
 
+def test_a_busy_computer_is_no_plan_that_hangs_where_lab_time_is_not_wall_time() -> None:
+    config = simulated_bench()
+    assert InterlockSettings.from_config(config, wall_clock=False).rules.max_reading_age_s == 30.0
+    text = '[interlock]\nmax_reading_age = "2 min"'
+    slow = check_bench(tomllib.loads("version = 1\n" + text), Source("bench", text))
+    assert InterlockSettings.from_config(slow, wall_clock=False).rules.max_reading_age_s == 120.0
+
+
 def test_every_number_of_the_file_arrives_in_its_unit() -> None:
     found = settings(
         """
