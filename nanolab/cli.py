@@ -27,6 +27,7 @@ COMMANDS = {
     "plans": "nanolab.commands.plans",
     "devices": "nanolab.commands.devices",
     "runs": "nanolab.commands.runs",
+    "reset-trip": "nanolab.commands.reset_trip",
     "shell": "nanolab.commands.shell",
 }
 """Name and module; each has a function `command` with light imports."""
