@@ -31,7 +31,7 @@ COMMANDS = {
 }
 """Name and module; each has a function `command` with light imports."""
 
-GROUPS = {"bench": "nanolab.commands.bench", "sim": "nanolab.commands.sim"}
+GROUPS = {"bench": "nanolab.commands.bench", "laser": "nanolab.commands.laser", "sim": "nanolab.commands.sim"}
 """Name and module; each has a typer `app` with commands of its own."""
 
 _EPILOG = (

@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from nanolab.bench.config import LimitsConfig
 from nanolab.errors import ExitCode, LimitTripError
+from nanolab.quantities import Quantity
 from nanolab.safety.limits import LimitJudge, RunLimits
 
 LIMITS = RunLimits(max_power_w=1.0, max_temperature_c=60.0, max_time_on_s=100.0, max_energy_j=40.0)
@@ -66,3 +68,8 @@ def test_time_on_trips() -> None:
     judge(reading(100.0, 25.0, power_w=0.01))
     with pytest.raises(LimitTripError, match="max_time_on: the laser has been on for 101 s"):
         judge(reading(101.0, 25.0, power_w=0.01))
+
+
+def test_the_limits_are_those_of_the_bench_file() -> None:
+    limits = RunLimits.from_config(LimitsConfig(max_power=Quantity(1.5, "W"), max_energy=Quantity(30.0, "J")))
+    assert limits == RunLimits(1.5, 80.0, 21600.0, 30.0)
