@@ -92,8 +92,8 @@ class LaserLine:
             port.close()
 
     def say(self, text: str, *, urgent: bool = False) -> None:
-        """Send one command; ConnectionError."""
-        self.held().send(text.encode("ascii") + self._write, urgent=urgent)
+        """Send one command, which may bring its terminator; ConnectionError."""
+        self.held().send(text.encode("ascii").removesuffix(self._write) + self._write, urgent=urgent)
 
     def lines(self) -> list[str]:
         """Return the whole lines that have arrived; ConnectionError."""
@@ -147,7 +147,7 @@ class _Search:
     def tell(self, *, first: bool) -> None:
         """Send the junk that ends a half-sent command, and all steps, before anything is read."""
         recipe = self.line.recipe
-        words = [step.send for step in recipe.steps]
+        words = [step.send for step in recipe.steps if step.unless is None]
         if first and recipe.flush:
             words.insert(0, recipe.flush)
         for number, text in enumerate(words):
@@ -156,6 +156,16 @@ class _Search:
             self.line.say(text, urgent=first and number == 0)
         if self.sent_s is None:
             self.sent_s = time.monotonic()
+
+    def toggle(self) -> None:
+        """Send what only toggles where it is not off yet: asked first, and never sent on a question without an answer."""
+        for step in self.line.recipe.steps:
+            if step.unless is None:
+                continue
+            seen = self.ask(step.unless)
+            if seen.answer is not None and not seen.off:
+                self.line.say(step.send)
+                self._listen(time.monotonic() + ANSWER_WITHIN_S, step.reply)
 
     # ---- reading
 
@@ -259,9 +269,10 @@ def _look(search: _Search, *, may_give_up: bool, owed: bool) -> bool:
     began = time.monotonic()
     limit = began + recipe.confirm_within_s
     replies = recipe.flush_reply * bool(recipe.flush)
-    steps = sum(step.reply for step in recipe.steps)
+    steps = sum(step.reply for step in recipe.steps if step.unless is None)
     while True:
         search.drain(owed=owed, replies=replies + steps)
+        search.toggle()
         if search.round():
             return True
         now = time.monotonic()

@@ -255,3 +255,40 @@ def test_the_longest_way_to_off_is_bounded() -> None:
 def test_without_any_time_to_drain_it_is_asked_all_the_same(laser: FakeLaser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(off, "DRAIN_WITHIN_S", 0.0)
     assert turn_off(words_for(laser.address)).confirmed
+
+
+class Toggled:
+    """A shutter controller that echoes, and whose only command turns what it is into the other."""
+
+    def __init__(self, enabled: bool, hears_questions: bool = True) -> None:
+        self.enabled, self.hears_questions = enabled, hears_questions
+        self.toggles = 0
+
+    def __call__(self, line: str) -> bytes:
+        if line == "ens":
+            self.enabled, self.toggles = not self.enabled, self.toggles + 1
+            return b"ens\r"
+        if not self.hears_questions:
+            return b""
+        return f"{line}\r{int(self.enabled)}\r".encode()
+
+
+@pytest.mark.parametrize(
+    ("enabled", "hears", "toggles", "confirmed"),
+    [(True, True, 1, True), (False, True, 0, True), (True, False, 0, False)],
+)
+def test_what_only_toggles_is_asked_first_and_never_sent_blindly(
+    enabled: bool, hears: bool, toggles: int, confirmed: bool
+) -> None:
+    shut = OffCheck("ens?", equals=("0",), lines=2, reply=1)
+    controller = Toggled(enabled, hears)
+    with LineServer(controller, ends=b"\r") as server:
+        recipe = OffRecipe(
+            "shutter", server.address, LineRecipe(write="\r", read="\r"), (OffStep("ens", reply=1, unless=shut),),
+            (shut,), "Close it by hand.", confirm_within_s=0.6,
+        )  # fmt: skip
+        line = LaserLine(recipe)
+        seen = go_off(line, "a test")
+        line.close()
+    assert seen.confirmed is confirmed
+    assert controller.toggles == toggles
