@@ -186,6 +186,7 @@ _EARLY = "planar diffusion has no ground beyond 60 %"
 
 
 def _laws() -> list[ReleaseLaw]:
+    """List the laws; longer than other functions because it is a table."""
     k0 = LawParameter("k0", "%/{t}", lambda s: (1e-4 * s.top / s.last, 1e3 * s.top / s.first))
     burst = LawParameter("F0", _SHARE, lambda _: (-20.0, HIGHEST_PLATEAU), positive=False)
     td = LawParameter("td", "{t}", lambda s: (1e-3 * s.first, 1e4 * s.last))

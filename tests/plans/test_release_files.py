@@ -193,7 +193,7 @@ def test_several_profiles_in_one_file(tmp_path: Path) -> None:
     numbered.write_text("\n".join([*lines[:3], lines[5], lines[4], lines[3], *lines[6:]]))
     sorted_ = document_of(numbered, *FEW, "--set", "group=batch")
     assert "line 5 is out of order; the points were sorted by time" in texts(sorted_)
-    numbered.write_text("\n".join([lines[0], "1,lost,", *lines[1:]]))
+    numbered.write_text("\n".join([lines[0], "# vessel refilled", *lines[1:]]))
     assert "1 lines hold text and were passed over" in texts(document_of(numbered, *FEW, "--set", "group=batch"))
 
 
