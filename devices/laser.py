@@ -295,6 +295,7 @@ class LaserInstrument(LinkedInstrument):
                 continue
             self._note(look)
             if look.dark:
+                self.context.went_off()
                 return OffReport(True, f"off: {look.says()}" + (f"; {remark}" if remark else ""))
             if time.monotonic() >= limit:
                 return self._not_off(f"told to go off, and still {look.says()}")
@@ -314,6 +315,7 @@ class LaserInstrument(LinkedInstrument):
             self._wire.prepare(power_w)
             self._give_way(ticket)
             self._commanded_w, self._commanded_at = power_w, self.context.lab_time()
+            self.context.about_to_emit(power_w)
             self._wire.switch_on(lambda: self._give_way(ticket))
         except GaveWayError:
             raise  # what it gave way to goes off

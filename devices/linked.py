@@ -97,8 +97,8 @@ class LinkedInstrument(Device):
     # ---- bluesky
 
     def trigger(self) -> Status:
-        """Take one reading; the status is finished by the link's worker."""
-        return self._link.submit(self._measure)
+        """Take one reading; the status is finished by the link's worker, once the interlock has judged it."""
+        return self._link.submit(self._measure_and_judge)
 
     # ---- for subclasses
 
@@ -134,6 +134,15 @@ class LinkedInstrument(Device):
             signal.update(value, now)
 
     # ---- in the worker
+
+    def _measure_and_judge(self) -> None:
+        """Measure and hand the reading to the interlock: here, so that it is judged in any RunEngine."""
+        try:
+            self._measure()
+        except NanolabError as error:
+            self.context.failed(error)
+            raise
+        self.context.judge(self.read())
 
     def _first_look(self) -> None:
         self._identity = self._read_identity()

@@ -2,6 +2,6 @@
 
 import sys
 
-from nanolab.cli import main
+from nanolab.entry import main
 
 sys.exit(main())

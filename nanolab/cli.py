@@ -27,11 +27,12 @@ COMMANDS = {
     "plans": "nanolab.commands.plans",
     "devices": "nanolab.commands.devices",
     "runs": "nanolab.commands.runs",
+    "reset-trip": "nanolab.commands.reset_trip",
     "shell": "nanolab.commands.shell",
 }
 """Name and module; each has a function `command` with light imports."""
 
-GROUPS = {"bench": "nanolab.commands.bench", "sim": "nanolab.commands.sim"}
+GROUPS = {"bench": "nanolab.commands.bench", "laser": "nanolab.commands.laser", "sim": "nanolab.commands.sim"}
 """Name and module; each has a typer `app` with commands of its own."""
 
 _EPILOG = (

@@ -8,6 +8,7 @@ from nanolab.errors import NanolabError, UsageError, nearest
 
 ANALYSES = "nanolab.analyses"
 DEVICES = "nanolab.devices"
+OFF = "nanolab.off"
 PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
@@ -15,6 +16,7 @@ WORLDS = "nanolab.worlds"
 _WORDS = {
     ANALYSES: "analysis of files",
     DEVICES: "driver",
+    OFF: "off recipe",
     PLANS: "plan",
     SIMULATORS: "simulated instrument",
     WORLDS: "simulated world",

@@ -15,6 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import Status
 
+Reading = Mapping[str, Mapping[str, Any]]
+"""A reading as Bluesky takes it: by name, ``value`` and ``timestamp`` (lab time in s)."""
+
 ROLES = (
     "laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman", "pump", "cuvette_holder", "ph", "cuvette",
 )  # fmt: skip
@@ -70,6 +73,10 @@ class DeviceContext:
         False where lab time is not wall time: checks of the kind "an exposure takes its time" are then idle.
     may_emit : callable
         Asked by a laser before every emission: returns None, or the reason why it is refused.
+    judge : callable
+        Handed every reading by thermometers and lasers, in the driver's own worker, as soon as it is there. It may raise
+        LimitTripError, the laser being off by then; the driver lets that fail the status. A reading that failed is handed over
+        as ``{"<name>_error": ...}`` before the driver raises its own error.
     """
 
     name: str
@@ -79,6 +86,24 @@ class DeviceContext:
     lab_time: Callable[[], float]
     wall_clock: bool = True
     may_emit: Callable[[], str | None] = field(default=lambda: "no permission to emit was given to this driver")
+    judge: Callable[[Reading], None] = field(default=lambda _reading: None)
+
+    def failed(self, error: Exception) -> None:
+        """Hand over that a reading failed. May raise LimitTripError, as `judge` does."""
+        self.judge({f"{self.name}_error": {"value": str(error), "timestamp": self.lab_time()}})
+
+    def about_to_emit(self, power_w: float) -> None:
+        """Hand over that light may come out from now on: a laser calls this just before. May raise LimitTripError."""
+        self._emission(1, power_w, f"{self.name}_announced")
+
+    def went_off(self) -> None:
+        """Hand over that the laser was seen off: a laser calls this as soon as it was. Never waits for a judgement."""
+        self._emission(0, 0.0)
+
+    def _emission(self, emitting: int, power_w: float, *marks: str) -> None:
+        now = self.lab_time()
+        values = {f"{self.name}_emitting": emitting, f"{self.name}_power": power_w, **dict.fromkeys(marks, 1)}
+        self.judge({key: {"value": value, "timestamp": now} for key, value in values.items()})
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Pieces that every assay's plan is made of: a guarded laser, paced readings, rules of stability.
+"""Pieces that every assay's plan is made of: a guarded laser, paced and watched readings, rules of stability.
 
 Plain Bluesky message generators: they run in any RunEngine, with any devices that keep `nanolab.interfaces`.
 """
@@ -19,6 +19,12 @@ from nanolab.engine.clock import Clock
 
 Reading = Mapping[str, Mapping[str, Any]]
 Judge = Callable[[Reading], None]
+
+WATCH_EVERY_WALL_S = 0.9
+"""While the laser emits, a temperature is due every wall second: a reading takes a tenth of it or more."""
+
+POLL_WALL_S = 0.05
+"""How often a long exposure is asked whether it is done, wall s."""
 
 LOOK_EVERY_S = 5.0
 """Rules of stability fit a line to their window; every five seconds is often enough."""
@@ -162,10 +168,12 @@ def readings_until(
     """Read the devices once per `cadence_s` of lab time until `finished` names a reason; return the reason.
 
     Paced on lab time from the first reading, so that slow instruments do not stretch the series. `judge`
-    raises where a reading must end the run.
+    raises where a reading must end the run. While the laser among the devices emits, the thermometer is read at least every
+    wall second between them (`watched_sleep`); these readings are judged and not saved.
     """
     start = clock.now()
     count = 0
+    thermometer = thermometer_of(devices)
     while True:
         yield Msg("checkpoint")
         reading = yield from tick(devices, stream)
@@ -175,7 +183,63 @@ def readings_until(
         if reason is not None:
             return reason
         count += 1
-        yield Msg("sleep", None, max(0.0, start + count * cadence_s - clock.now()))
+        due_s = start + count * cadence_s
+        if thermometer is None or not emits(reading):
+            yield Msg("sleep", None, max(0.0, due_s - clock.now()))
+        else:
+            yield from watched_sleep(thermometer, clock, due_s, reading, judge)
+
+
+def thermometer_of(devices: Sequence[Any]) -> Any:
+    """Return the thermometer among devices (the one with channels), or None."""
+    return next((device for device in devices if hasattr(device, "channel_names")), None)
+
+
+def emits(reading: Reading) -> bool:
+    """Return whether the laser of a reading emits."""
+    return bool(reading.get("laser_emitting", {}).get("value", 0))
+
+
+def watched_sleep(
+    thermometer: Any, clock: Clock, until_s: float, reading: Reading | None = None, judge: Judge | None = None
+) -> Plan:
+    """Sleep until lab time `until_s`, reading the thermometer at least every 0.9 s of wall time on the way.
+
+    The readings are not saved as events. The driver hands them to the interlock; `judge`, where given, gets them beside the
+    last whole `reading`. On a virtual clock at full speed no wall time passes, and there are none.
+    """
+    longest_s = WATCH_EVERY_WALL_S * clock.speed
+    while (left_s := until_s - clock.now()) > longest_s:
+        # equal slices: a last one of nothing would make the next event late
+        yield Msg("sleep", None, left_s / math.ceil(left_s / longest_s))
+        yield from _look_at(thermometer, reading, judge)
+    yield Msg("sleep", None, max(0.0, left_s))
+
+
+def _look_at(thermometer: Any, reading: Reading | None, judge: Judge | None) -> Plan:
+    yield Msg("trigger", thermometer, group="watch")
+    yield Msg("wait", None, group="watch")
+    if judge is not None:
+        judge({**(reading or {}), **(yield Msg("read", thermometer))})
+
+
+def exposure(
+    device: Any, thermometer: Any, clock: Clock, reading: Reading | None = None, judge: Judge | None = None
+) -> Plan:
+    """Trigger a slow device and wait for it, reading the thermometer at least every 0.9 s of wall time meanwhile.
+
+    For exposures while the laser emits. At full speed exposures take no time, and there are no readings between.
+    """
+    status = yield Msg("trigger", device, group="exposure")
+    poll_s = POLL_WALL_S * clock.speed
+    last_s = clock.now()
+    while math.isfinite(poll_s) and status is not None and not status.done:
+        yield Msg("sleep", None, poll_s)
+        if clock.now() - last_s >= (WATCH_EVERY_WALL_S - POLL_WALL_S) * clock.speed:
+            yield from _look_at(thermometer, reading, judge)
+            last_s = clock.now()
+    # also what an engine without statuses (a dry run) is told; raises what went wrong
+    yield Msg("wait", None, group="exposure")
 
 
 def tick(devices: Sequence[Any], stream: str) -> Generator[Msg, Any, Reading]:
@@ -189,6 +253,11 @@ def tick(devices: Sequence[Any], stream: str) -> Generator[Msg, Any, Reading]:
         yield Msg("trigger", device, group=stream)
     if triggered:
         yield Msg("wait", None, group=stream)
+    return (yield from save_event(devices, stream))
+
+
+def save_event(devices: Sequence[Any], stream: str) -> Generator[Msg, Any, Reading]:
+    """Read the devices as they are, and save one event."""
     yield Msg("create", None, name=stream)
     reading: dict[str, Mapping[str, Any]] = {}
     try:

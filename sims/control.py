@@ -12,8 +12,8 @@ Operations on the control port::
     {"op": "clear", "instrument": "laser"}     device clear: forgets unread replies, half-sent messages
 
 Every reply carries ``ok``, ``time_s`` and ``speed``; where ``ok`` is false, ``error`` is a sentence. The
-first connection that advances the clock holds it until it closes. The truth port knows ``{"op": "truth"}``
-only, and is opened for tests.
+first connection that advances the clock holds it until it closes. The truth port knows ``{"op": "truth"}`` and
+``{"op": "emissions"}`` (when emission began and ended, in wall time), and is opened for tests.
 """
 
 import json
@@ -231,14 +231,21 @@ class ControlDesk:
         return role, self._instruments[role]
 
 
-def truth_session(clock: LabClock, truth: Callable[[], JsonObject]) -> LineSession:
+def truth_session(
+    clock: LabClock, truth: Callable[[], JsonObject], emissions: Callable[[], list[JsonObject]]
+) -> LineSession:
     """Return a session of the truth port."""
+    operations: Mapping[str, Callable[[], JsonObject]] = {
+        "truth": lambda: {"truth": truth()},
+        "emissions": lambda: {"emissions": emissions()},
+    }
 
     def answer(client: object, request: JsonObject) -> JsonObject:
         stamp = {"time_s": clock.time_s, "speed": "max" if clock.speed is None else clock.speed}
-        if request["op"] != "truth":
-            sentence = request.get("error") or f"unknown operation '{request['op']}'; the truth port knows 'truth'"
-            return {"ok": False, "error": sentence, **stamp}
-        return {"ok": True, **stamp, "truth": truth()}
+        operation = operations.get(request["op"])
+        if operation is None:
+            unknown = f"unknown operation '{request['op']}'; the truth port knows 'truth' and 'emissions'"
+            return {"ok": False, "error": request.get("error") or unknown, **stamp}
+        return {"ok": True, **stamp, **operation()}
 
     return LineSession(answer)

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -27,6 +27,7 @@ import numpy as np
 
 from nanolab.errors import NanolabError, UsageError, nearest
 from sims.control import ControlDesk, ControlledWorld, truth_session
+from sims.emissions import EmissionLog
 from sims.endpoints import Connection, PtyEndpoint, TcpEndpoint
 from sims.instruments.base import GONE, BenchWorld, InstrumentSimulator
 from sims.pace import LabClock, MovableWorld
@@ -62,6 +63,8 @@ class SimulationServer:
         Whether to open the truth port.
     ports : mapping of str to int
         Fixed ports, by role, ``control`` or ``truth``; otherwise the system chooses.
+    emissions : callable
+        Returns the changes of emission, which the truth port tells.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SimulationServer:
         *,
         truth: bool = False,
         ports: Mapping[str, int] | None = None,
+        emissions: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         ports = {} if ports is None else ports
         self.selector: selectors.BaseSelector = selectors.DefaultSelector()
@@ -95,7 +99,7 @@ class SimulationServer:
             self._own.append(TcpEndpoint(self, self._desk.session, ports.get("control", 0)))
             if truth:
                 port = ports.get("truth", 0)
-                self._own.append(TcpEndpoint(self, lambda: truth_session(self.clock, world.truth), port))
+                self._own.append(TcpEndpoint(self, lambda: truth_session(self.clock, world.truth, emissions), port))
             for role, instrument in self._instruments.items():
                 self._endpoints[role] = self._open(role, instrument, ports.get(role, 0))
         except OSError:
@@ -285,6 +289,8 @@ def main(
     if seed < 0:
         raise UsageError(f"seed must not be negative, but is {seed}")
     world = World(load_world_config(world_file), seed)
+    emissions = EmissionLog()
+    world.on_emission = emissions.note
     if meter_position is not None:
         try:
             world.meter_position = _position(meter_position)
@@ -292,7 +298,7 @@ def main(
             raise UsageError(str(error)) from None
     simulators = build_instruments(world, DEFAULT_INSTRUMENTS if instruments is None else instruments, seed)
     try:
-        server = SimulationServer(world, simulators, speed, truth=truth, ports=ports)
+        server = SimulationServer(world, simulators, speed, truth=truth, ports=ports, emissions=emissions.told)
     except OSError as error:
         raise NanolabError(f"a port cannot be opened ({error.strerror}); leave it free or name another") from None
     with contextlib.closing(server), _told_to_stop(server):

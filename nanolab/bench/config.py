@@ -1,5 +1,6 @@
 """bench.toml: which instruments there are, where they are, and what must never be exceeded."""
 
+import datetime
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_serializer
 
-from nanolab.bench.fields import Duration, Energy, Power, Temperature
+from nanolab.bench.fields import (
+    Duration,
+    Energy,
+    Heating,
+    Power,
+    Share,
+    Temperature,
+    TemperatureChange,
+    TemperatureRate,
+    ThermalDose,
+)
 from nanolab.bench.files import Source, Table, read_toml, validate
 from nanolab.discovery import DEVICES, entry_points_of, load
 from nanolab.errors import FileInvalidError, NanolabError, UsageError, nearest
@@ -56,6 +67,59 @@ class LimitsConfig(Table):
     )
     max_time_on: Duration = Field(default=Quantity(21600.0, "s"), description="laser on, in one run altogether")
     max_energy: Energy = Field(default=Quantity(10000.0, "J"), description="on the sample in one run")
+    max_thermal_dose: ThermalDose | None = Field(
+        default=None, description="of the sample, CEM43 in min (cells: 240 min); left out: counted, not limited"
+    )
+
+
+class InterlockConfig(Table):
+    """Numbers of the rules that turn the laser off; a trip stays until a person releases it."""
+
+    max_reading_age: Duration = Field(
+        default=Quantity(3.0, "s"), description="age of the newest temperature while the laser is on, wall time"
+    )
+    max_rate: TemperatureRate = Field(
+        default=Quantity(10.0, "K/s"), description="change of the sample's temperature that is still believed"
+    )
+    least_heating: Heating = Field(
+        default=Quantity(0.005, "K/J"),
+        description="rise of a sample for each joule when heating begins (1 mL at absorbance 1: 0.1 K/J; its solvent alone: 0.005); 0: not asked for",
+    )
+    heating_within: Duration = Field(
+        default=Quantity(10.0, "s"), description="time for which the rise may be smaller than that"
+    )
+    max_fall: TemperatureChange = Field(
+        default=Quantity(1.0, "K"), description="fall of the sample while the power is not lowered"
+    )
+    max_fall_share: Share = Field(
+        default=Quantity(0.1, "1"), description="the same as a share of the rise; the larger of the two counts"
+    )
+    fall_within: Duration = Field(default=Quantity(30.0, "s"), description="time in which it falls by that much")
+    max_disagreement: TemperatureChange = Field(
+        default=Quantity(3.0, "K"), description="between two probes in the sample (channels that begin with sample)"
+    )
+    disagreement_within: Duration = Field(
+        default=Quantity(5.0, "s"), description="time for which they may differ by more"
+    )
+    reaction_time: Duration = Field(
+        default=Quantity(5.0, "s"),
+        description="the laser goes off this long before max_temperature would be reached (keep 2 K below the limit)",
+    )
+    dark_power: Power = Field(
+        default=Quantity(0.01, "W"),
+        description="what the power meter may read before arming, in the sample plane",
+    )
+
+
+class LaserSafetyConfig(Table):
+    """Approval of a real laser by the person who is responsible for it; without it nothing real is armed."""
+
+    name: str = Field(default="", description="laser safety officer, or whoever is responsible")
+    expires: datetime.date | None = Field(default=None, description="last day of the approval")
+    enclosed_beam: bool = Field(default=False, description="true: the whole beam is enclosed, interlocked covers")
+    interlock_tested: datetime.date | None = Field(
+        default=None, description="day on which the hardware interlock was last opened and seen to turn the laser off"
+    )
 
 
 class SimulationConfig(Table):
@@ -105,6 +169,8 @@ class BenchConfig(Table):
     cuvette_holder: DeviceConfig | None = None
     ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
+    interlock: InterlockConfig = InterlockConfig()
+    laser_safety: LaserSafetyConfig = LaserSafetyConfig()
     simulation: SimulationConfig = SimulationConfig()
 
     @property

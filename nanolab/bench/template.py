@@ -12,7 +12,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from nanolab.bench.config import SIMULATED, BenchTable, LimitsConfig, SimulationConfig
+from nanolab.bench.config import (
+    SIMULATED,
+    BenchTable,
+    InterlockConfig,
+    LaserSafetyConfig,
+    LimitsConfig,
+    SimulationConfig,
+)
 from nanolab.bench.sample import (
     BeliefsTable,
     CuvetteTable,
@@ -122,7 +129,10 @@ def bench_template(resources: Resources | None = None) -> str:
     for role, driver in EXAMPLE_DRIVERS.items():
         lines += _device_table(role, driver)
     lines += _optional_tables()
-    lines += _table("limits", LimitsConfig, _defaults(LimitsConfig))
+    limits = {key: value for key, value in _defaults(LimitsConfig).items() if value is not None}
+    lines += _table("limits", LimitsConfig, limits)
+    lines += _table("interlock", InterlockConfig, {})
+    lines += _table("laser_safety", LaserSafetyConfig, {})
     lines += _table("simulation", SimulationConfig, {})
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ virtual time, which only `sleep` advances.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +16,8 @@ class Clock(Protocol):
 
     wall: bool
     """True where lab time passes as wall time does."""
+    speed: float
+    """Lab seconds per wall second; infinite where lab time is not tied to wall time at all."""
 
     def now(self) -> float:
         """Return lab time in seconds since its epoch."""
@@ -27,6 +30,7 @@ class WallClock:
     """Lab time is wall time."""
 
     wall = True
+    speed = 1.0
 
     def now(self) -> float:
         """Return seconds since the Unix epoch."""
@@ -44,24 +48,25 @@ class ScaledClock:
         if speed <= 0:
             raise ValueError(f"speed must be positive, not {speed:g}")
         self.wall = speed == 1
-        self._speed = speed
+        self.speed = speed
         self._monotonic = monotonic
         self._start = monotonic()
         self._offset = time_s
 
     def now(self) -> float:
         """Return the server's lab time, extrapolated from when it was last asked."""
-        return self._offset + (self._monotonic() - self._start) * self._speed
+        return self._offset + (self._monotonic() - self._start) * self.speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait for the wall time that `seconds` of lab time take."""
-        await asyncio.sleep(max(0.0, seconds) / self._speed)
+        await asyncio.sleep(max(0.0, seconds) / self.speed)
 
 
 class VirtualClock:
     """Lab time moves only when `sleep` asks the bench to advance (``--speed max``)."""
 
     wall = False
+    speed = math.inf
 
     def __init__(self, time_s: float, advance: Callable[[float], float]) -> None:
         self._now = time_s

@@ -1,99 +1,88 @@
-"""Limits judged on every reading in the acquisition path: temperature, validity while emitting, budgets.
+"""What must never be exceeded, and the numbers of the rules that watch over it.
 
 No safety function in the sense of a standard: the hardware interlock of the laser is.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from nanolab.errors import LimitTripError
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nanolab.bench.config import LimitsConfig
+    from nanolab.bench.config import BenchConfig, InterlockConfig, LimitsConfig
 
-Reading = Mapping[str, Mapping[str, Any]]
+AGE_WITHOUT_WALL_CLOCK_S = 30.0
 
 
 @dataclass(frozen=True)
 class RunLimits:
-    """Limits of the bench for one run: power in W, temperature in degC, time on in s, energy in J."""
+    """Limits of the bench for one sample: power in W, temperature in degC, time on in s, energy in J, CEM43 in min."""
 
     max_power_w: float
     max_temperature_c: float
     max_time_on_s: float
     max_energy_j: float
+    max_cem43_min: float | None = None
+    """None: the thermal dose is counted and not limited."""
 
     @classmethod
     def from_config(cls, limits: "LimitsConfig") -> "RunLimits":
         """Take the numbers from the [limits] table of a bench file."""
+        dose = limits.max_thermal_dose
         return cls(
-            limits.max_power.value, limits.max_temperature.value, limits.max_time_on.value, limits.max_energy.value
+            limits.max_power.value,
+            limits.max_temperature.value,
+            limits.max_time_on.value,
+            limits.max_energy.value,
+            None if dose is None else dose.value,
         )
 
 
 @dataclass(frozen=True)
-class Trip:
-    """Why a run was stopped: the rule, the value that broke it, and the limit."""
+class RuleNumbers:
+    """Numbers of the rules; those of the [interlock] table, whose descriptions say what each means."""
 
-    rule: str
-    value: float
-    limit: float
-    text: str
+    max_reading_age_s: float = 3.0
+    max_rate_k_per_s: float = 10.0
+    least_heating_k_per_j: float = 0.005
+    heating_within_s: float = 10.0
+    max_fall_k: float = 1.0
+    max_fall_share: float = 0.1
+    fall_within_s: float = 30.0
+    max_disagreement_k: float = 3.0
+    disagreement_s: float = 5.0
+    reaction_time_s: float = 5.0
+
+    @classmethod
+    def from_config(cls, interlock: "InterlockConfig") -> "RuleNumbers":
+        """Take the numbers from the [interlock] table of a bench file."""
+        return cls(
+            max_reading_age_s=interlock.max_reading_age.value,
+            max_rate_k_per_s=interlock.max_rate.value,
+            least_heating_k_per_j=interlock.least_heating.value,
+            heating_within_s=interlock.heating_within.value,
+            max_fall_k=interlock.max_fall.value,
+            max_fall_share=interlock.max_fall_share.value,
+            fall_within_s=interlock.fall_within.value,
+            max_disagreement_k=interlock.max_disagreement.value,
+            disagreement_s=interlock.disagreement_within.value,
+            reaction_time_s=interlock.reaction_time.value,
+        )
 
 
-@dataclass
-class LimitJudge:
-    """Judges each reading; raises LimitTripError at the first that breaks a limit.
-
-    While the laser emits, one invalid temperature trips (nobody knows then how hot the sample is). Energy and time
-    on are integrated from the laser's own read-back, over the lab time between readings.
-    """
+@dataclass(frozen=True)
+class InterlockSettings:
+    """Everything that the interlock of one bench is told: its limits and the numbers of its rules."""
 
     limits: RunLimits
-    temperature_key: str = "thermocouple_sample"
-    energy_j: float = 0.0
-    time_on_s: float = 0.0
-    trip: Trip | None = None
-    _last_time_s: float | None = field(default=None, repr=False)
+    rules: RuleNumbers = RuleNumbers()
 
-    def __call__(self, reading: Reading) -> None:
-        """Judge one reading of laser and thermometer."""
-        emitting = bool(reading["laser_emitting"]["value"])
-        power = float(reading["laser_power"]["value"]) if emitting else 0.0
-        now = float(reading["laser_emitting"]["timestamp"])
-        if emitting and self._last_time_s is not None:
-            elapsed = now - self._last_time_s
-            self.energy_j += power * elapsed
-            self.time_on_s += elapsed
-        self._last_time_s = now
-        self._judge_temperature(float(reading[self.temperature_key]["value"]), emitting, reading)
-        self._hold("max_time_on", self.time_on_s, self.limits.max_time_on_s, "the laser has been on for", "s")
-        self._hold("max_energy", self.energy_j, self.limits.max_energy_j, "the energy delivered is", "J")
+    @classmethod
+    def from_config(cls, config: "BenchConfig", *, wall_clock: bool = True) -> "InterlockSettings":
+        """Take them from a bench file.
 
-    def _judge_temperature(self, temperature_c: float, emitting: bool, reading: Reading) -> None:
-        limit = self.limits.max_temperature_c
-        if not math.isfinite(temperature_c):
-            if emitting:
-                reason = reading.get("thermocouple_reason", {}).get("value") or "no valid reading"
-                self._stop(
-                    Trip(
-                        "invalid_temperature",
-                        temperature_c,
-                        limit,
-                        f"the sample's temperature is unknown while the laser is on ({reason})",
-                    )
-                )
-            return
-        self._hold("max_temperature", temperature_c, limit, "the sample is at", "degC")
-
-    def _hold(self, rule: str, value: float, limit: float, words: str, unit: str) -> None:
-        if value > limit:
-            self._stop(Trip(rule, value, limit, f"{words} {value:.4g} {unit}, over the limit of {limit:g} {unit}"))
-
-    def _stop(self, trip: Trip) -> None:
-        self.trip = trip
-        raise LimitTripError(
-            f"stopped by limit {trip.rule}: {trip.text}; the laser is turned off and the data are kept"
-        )
+        `wall_clock` is False where lab time is not wall time (a simulated bench that runs faster): a reading may then be
+        `AGE_WITHOUT_WALL_CLOCK_S` old, since a busy computer is no plan that hangs and no real sample heats.
+        """
+        numbers = RuleNumbers.from_config(config.interlock)
+        if not wall_clock:
+            numbers = replace(numbers, max_reading_age_s=max(numbers.max_reading_age_s, AGE_WITHOUT_WALL_CLOCK_S))
+        return cls(RunLimits.from_config(config.limits), numbers)

@@ -14,8 +14,24 @@ import bluesky.preprocessors as bpp
 from nanolab.assay import Plan
 from nanolab.engine.clock import Clock, WallClock
 from nanolab.errors import LimitTripError
-from nanolab.safety.limits import LimitJudge, RunLimits
-from plans.stubs import Lamp, PhaseEnd, Reading, RunState, emit, fixed_length, laser_guard, readings_until, steady, tick
+from nanolab.safety.interlock import Interlock
+from nanolab.safety.limits import InterlockSettings, RunLimits
+from plans.stubs import (
+    Judge,
+    Lamp,
+    PhaseEnd,
+    Reading,
+    RunState,
+    emit,
+    exposure,
+    fixed_length,
+    laser_guard,
+    readings_until,
+    save_event,
+    steady,
+    tick,
+    watched_sleep,
+)
 
 EMISSION_EXPECTED_AFTER_S = 5.0
 """Soft start and read-back take about a second; after five the diode current must be there."""
@@ -109,14 +125,18 @@ def photothermal(
     steady_slope, steady_tolerance, heat_timeout_s : float
         Rule of the plateau: slope in K/min, change across the window in K, time-out in s.
     limits : RunLimits or None
-        Judged on every reading; LimitTripError ends the run with the laser off.
+        Judged on every reading by an interlock of the plan's own, for devices that hand their readings to none;
+        LimitTripError ends the run with the laser off.
     """
     bench = Benchful(laser, thermocouple, spectrometer, powermeter, cuvette, clock or WallClock())
     rules = Rules(steady_slope=steady_slope, steady_tolerance=steady_tolerance, time_out_s=heat_timeout_s)
     powers = list(powers_w) if powers_w else [power_w] * cycles
     lengths = {"baseline": baseline_s, "heating": heat_s, "cooling": cool_s}
     take_spectra = bench.spectrometer is not None and spectrum == "measure"
-    judge = LimitJudge(limits) if limits is not None else None
+    interlock = None
+    if limits is not None:
+        interlock = Interlock(InterlockSettings(limits), laser.off, lab_time=bench.clock.now)
+    judge = None if interlock is None else interlock.judge
     metadata = {"plan_name": "photothermal", "contents": contents, "powers_w": powers, **(md or {})}
 
     def inner() -> Plan:
@@ -124,6 +144,9 @@ def photothermal(
             yield from _power_check(bench, powers[0], cadence_s, judge)
         if bench.cuvette is not None:
             yield from bps.mv(bench.cuvette, contents)
+        if interlock is not None:
+            # what the meter head got is not the sample's; a solvent blank warms too little to be seen at once
+            interlock.begin(contents, expects_heating=contents == "sample")
         if take_spectra:
             yield from _spectra(bench, "light_before", dark=True)
         runner = _Phases(bench, rules, lengths, cadence_s, judge)
@@ -150,7 +173,7 @@ class _Phases:
     rules: Rules
     lengths: Mapping[str, float | None]
     cadence_s: float
-    judge: LimitJudge | None
+    judge: Judge | None
 
     def run(self, phase: str, power_w: float) -> Plan:
         """Read at the cadence until the phase ends; the time to the next tick passes before returning."""
@@ -160,7 +183,11 @@ class _Phases:
         end.begin()
         judge = _emission_judge(bench, power_w, self.judge)
         end.ended_by = yield from readings_until(bench.each_tick, bench.clock, self.cadence_s, self._rule(phase), judge)
-        yield from bps.sleep(self.cadence_s)
+        if power_w > 0.0:
+            until_s = bench.clock.now() + self.cadence_s
+            yield from watched_sleep(bench.thermocouple, bench.clock, until_s, judge=self.judge)
+        else:
+            yield from bps.sleep(self.cadence_s)
         yield from tick([end], "phases")
 
     def _rule(self, phase: str) -> Callable[[Reading], str | None]:
@@ -197,12 +224,12 @@ def _one_cycle(phases: _Phases, power_w: float, *, laser_line: bool) -> Plan:
     yield from phases.run("heating", power_w)
     if laser_line:
         # of the warm laser: its line moves with the temperature of the diode
-        yield from _spectrum(bench, "laser_line")
+        yield from _laser_line(phases)
     yield from bps.mv(bench.laser, 0.0)
     yield from phases.run("cooling", 0.0)
 
 
-def _emission_judge(bench: Benchful, power_w: float, judge: LimitJudge | None) -> Callable[[Reading], None]:
+def _emission_judge(bench: Benchful, power_w: float, judge: Judge | None) -> Judge:
     """Judge limits, and trip when emission is lost while it is wanted (interlock, key, diode)."""
     start = bench.clock.now()
 
@@ -219,7 +246,7 @@ def _emission_judge(bench: Benchful, power_w: float, judge: LimitJudge | None) -
     return look
 
 
-def _power_check(bench: Benchful, power_w: float, cadence_s: float, judge: LimitJudge | None) -> Plan:
+def _power_check(bench: Benchful, power_w: float, cadence_s: float, judge: Judge | None) -> Plan:
     """Measure the incident power with the meter head in place of the cuvette, before the run."""
     if bench.cuvette is not None:
         yield from bps.mv(bench.cuvette, "meter")
@@ -244,6 +271,16 @@ def _spectrum(bench: Benchful, phase: str) -> Plan:
     before = bench.state.phase
     bench.state.phase = phase
     yield from bps.trigger_and_read([bench.spectrometer, bench.state], name="spectra")
+    bench.state.phase = before
+
+
+def _laser_line(phases: _Phases) -> Plan:
+    """Take one spectrum while the laser emits: the temperature is watched as long as the exposure takes."""
+    bench = phases.bench
+    before = bench.state.phase
+    bench.state.phase = "laser_line"
+    yield from exposure(bench.spectrometer, bench.thermocouple, bench.clock, judge=phases.judge)
+    yield from save_event([bench.spectrometer, bench.state], "spectra")
     bench.state.phase = before
 
 

@@ -6,6 +6,7 @@ depend on how often, or in which slices, the world is advanced.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
@@ -38,6 +39,8 @@ class World(WetWorld):
     def __init__(self, config: WorldConfig, seed: int = 0) -> None:
         self.config = config
         self.seed = seed
+        self.on_emission: Callable[[bool], object] = lambda _emitting: None
+        """Told whenever a current begins (True) or ceases (False) to flow in the diode."""
         own = config.ambient
         self._ambient_noise = CorrelatedNoise(own.noise_k, own.noise_correlation_s, generator(seed, "ambient air"))
         self._laser = DiodeLaser(config.laser, seed)
@@ -112,9 +115,16 @@ class World(WetWorld):
             return
         self._commit()
         held_back = not self._gate_closed and 0.0 < current_a < math.inf
-        self._laser.set_diode(self._now, 0.0 if held_back else current_a, case_temperature_c)
+        self._drive(0.0 if held_back else current_a, case_temperature_c)
         self._asked = (current_a, case_temperature_c)
         self._retune()
+
+    def _drive(self, current_a: float, case_c: float) -> None:
+        """Let this current flow from now on, and tell of light that comes or goes with it."""
+        before = self._laser.emitting
+        self._laser.set_diode(self._now, current_a, case_c)
+        if self._laser.emitting != before:
+            self.on_emission(self._laser.emitting)
 
     def set_gate(self, closed: bool) -> None:
         """Close or open the contact in the laser's interlock loop or TTL line: open, no current flows, no light."""
@@ -122,7 +132,7 @@ class World(WetWorld):
             self._commit()
             self._gate_closed = closed
             current_a, case_c = self._asked
-            self._laser.set_diode(self._now, current_a if closed else 0.0, case_c)
+            self._drive(current_a if closed else 0.0, case_c)
 
     def set_shutter(self, is_open: bool) -> None:
         """Open or close the shutter in the beam: closed, the diode may emit and no light reaches the bench."""

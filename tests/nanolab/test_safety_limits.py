@@ -1,68 +1,71 @@
-"""Limits: each rule trips at its limit and not before, and what is unknown trips while the laser emits."""
+"""Limits and numbers of the rules, as a bench file states them."""
 
-import math
+import tomllib
 
 import pytest
 
-from nanolab.errors import ExitCode, LimitTripError
-from nanolab.safety.limits import LimitJudge, RunLimits
-
-LIMITS = RunLimits(max_power_w=1.0, max_temperature_c=60.0, max_time_on_s=100.0, max_energy_j=40.0)
-
-
-def reading(
-    time_s: float, temperature_c: float, power_w: float = 0.0, reason: str = ""
-) -> dict[str, dict[str, object]]:
-    return {
-        "laser_emitting": {"value": int(power_w > 0), "timestamp": time_s},
-        "laser_power": {"value": power_w, "timestamp": time_s},
-        "thermocouple_sample": {"value": temperature_c, "timestamp": time_s},
-        "thermocouple_reason": {"value": reason, "timestamp": time_s},
-    }
+from nanolab.bench.config import check_bench
+from nanolab.bench.defaults import simulated_bench
+from nanolab.bench.files import Source
+from nanolab.errors import FileInvalidError
+from nanolab.safety.interlock import standard_rules
+from nanolab.safety.limits import InterlockSettings, RuleNumbers, RunLimits
 
 
-def test_temperature_at_the_limit_is_kept_and_above_it_trips() -> None:
-    judge = LimitJudge(LIMITS)
-    judge(reading(0.0, 60.0))
-    with pytest.raises(LimitTripError, match=r"max_temperature: the sample is at 60\.01 degC") as caught:
-        judge(reading(1.0, 60.01))
-    assert caught.value.exit_code is ExitCode.STOPPED_BY_LIMIT
-    assert judge.trip is not None
-    assert judge.trip.rule == "max_temperature"
+def settings(text: str) -> InterlockSettings:
+    return InterlockSettings.from_config(check_bench(tomllib.loads("version = 1\n" + text), Source("bench", text)))
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_an_unknown_temperature_trips_only_while_emitting(bad: float) -> None:
-    judge = LimitJudge(LIMITS)
-    judge(reading(0.0, bad))
-    with pytest.raises(LimitTripError, match=r"invalid_temperature.*open thermocouple"):
-        judge(reading(1.0, bad, power_w=0.1, reason="open thermocouple"))
+def test_the_numbers_of_a_bench_without_a_table_are_those_of_the_rules() -> None:
+    assert InterlockSettings.from_config(simulated_bench()).rules == RuleNumbers()
 
 
-def test_an_unknown_temperature_without_a_reason_says_so() -> None:
-    bare = reading(0.0, math.nan, power_w=0.1)
-    del bare["thermocouple_reason"]
-    with pytest.raises(LimitTripError, match="no valid reading"):
-        LimitJudge(LIMITS)(bare)
+def test_a_busy_computer_is_no_plan_that_hangs_where_lab_time_is_not_wall_time() -> None:
+    config = simulated_bench()
+    assert InterlockSettings.from_config(config, wall_clock=False).rules.max_reading_age_s == 30.0
+    text = '[interlock]\nmax_reading_age = "2 min"'
+    slow = check_bench(tomllib.loads("version = 1\n" + text), Source("bench", text))
+    assert InterlockSettings.from_config(slow, wall_clock=False).rules.max_reading_age_s == 120.0
 
 
-def test_time_on_and_energy_are_integrated_over_lab_time_while_emitting() -> None:
-    judge = LimitJudge(LIMITS)
-    judge(reading(0.0, 25.0))
-    judge(reading(50.0, 25.0, power_w=0.5))
-    judge(reading(70.0, 25.0, power_w=0.5))
-    judge(reading(90.0, 25.0))
-    # 50 s up to the first emitting reading (on since the reading before) and 20 s more, at 0.5 W
-    assert judge.time_on_s == pytest.approx(70.0)
-    assert judge.energy_j == pytest.approx(35.0)
-    judge(reading(100.0, 25.0))
-    with pytest.raises(LimitTripError, match=r"max_energy: the energy delivered is 45 J"):
-        judge(reading(120.0, 25.0, power_w=0.5))
+def test_every_number_of_the_file_arrives_in_its_unit() -> None:
+    found = settings(
+        """
+        [limits]
+        max_power = "500 mW"
+        max_temperature = "45 degC"
+        max_time_on = "2 min"
+        max_energy = "0.1 kJ"
+        max_thermal_dose = "4 h"
+        [interlock]
+        max_reading_age = "2 s"
+        max_rate = "120 K/min"
+        least_heating = "20 mK/J"
+        heating_within = "12 s"
+        max_fall = "0.5 K"
+        max_fall_share = "20 %"
+        fall_within = "1 min"
+        max_disagreement = "2 K"
+        disagreement_within = "4 s"
+        reaction_time = "8 s"
+        """
+    )
+    assert found.limits == RunLimits(0.5, 45.0, 120.0, 100.0, 240.0)
+    assert found.rules == RuleNumbers(2.0, 2.0, 0.02, 12.0, 0.5, 0.2, 60.0, 2.0, 4.0, 8.0)
 
 
-def test_time_on_trips() -> None:
-    judge = LimitJudge(LIMITS)
-    judge(reading(0.0, 25.0, power_w=0.01))
-    judge(reading(100.0, 25.0, power_w=0.01))
-    with pytest.raises(LimitTripError, match="max_time_on: the laser has been on for 101 s"):
-        judge(reading(101.0, 25.0, power_w=0.01))
+def test_a_wrong_unit_names_the_key() -> None:
+    with pytest.raises(FileInvalidError, match=r"\[interlock\] max_rate.*'K' does not fit"):
+        settings('[interlock]\nmax_rate = "3 K"')
+
+
+def test_rules_that_are_not_asked_for_are_left_out() -> None:
+    limits = RunLimits(1.0, 60.0, 100.0, 40.0)
+    names = {rule.name for rule in standard_rules(InterlockSettings(limits))}
+    assert names == {
+        "max_temperature", "invalid_temperature", "infinite_temperature", "read_error", "stale_temperature",
+        "implausible_rate", "forecast", "disagreeing_probes", "heating_without_rise", "falling_while_heating",
+        "max_power", "max_energy", "max_time_on",
+    }  # fmt: skip
+    dosed = InterlockSettings(RunLimits(1.0, 60.0, 100.0, 40.0, 240.0), RuleNumbers(least_heating_k_per_j=0.0))
+    assert {rule.name for rule in standard_rules(dosed)} == names - {"heating_without_rise"} | {"max_thermal_dose"}

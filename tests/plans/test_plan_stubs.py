@@ -12,7 +12,7 @@ from bluesky.utils import Msg
 
 from nanolab.engine.assembly import Engine
 from nanolab.engine.clock import VirtualClock
-from plans.stubs import RunState, Trend, emit, fixed_length, laser_guard, readings_until, steady
+from plans.stubs import RunState, Trend, emit, exposure, fixed_length, laser_guard, readings_until, steady
 
 
 class Done:
@@ -194,3 +194,160 @@ def test_a_laser_that_emits_at_once_is_not_read_for_it() -> None:
     assert run(clock, in_a_run(emit(laser, 0.5), [])) is None
     assert laser.log == [0.5]
     assert clock.now() == 0.0
+
+
+class Slow:
+    """A thermometer (or spectrometer) whose trigger takes lab time on a clock that a test moves; notes when it was asked."""
+
+    parent = None
+
+    def __init__(self, name: str, clock: Any, takes_s: float = 0.0) -> None:
+        self.name, self.clock, self.takes_s = name, clock, takes_s
+        self.asked_s: list[float] = []
+        self.value = 25.0
+
+    def trigger(self) -> Any:
+        self.asked_s.append(self.clock.now())
+        return Lasting(self.clock, self.clock.now() + self.takes_s)
+
+    def read(self) -> dict[str, Any]:
+        return {f"{self.name}_sample": {"value": self.value, "timestamp": self.clock.now()}}
+
+    def describe(self) -> dict[str, Any]:
+        return {f"{self.name}_sample": {"source": "test", "dtype": "number", "shape": []}}
+
+    def read_configuration(self) -> dict[str, Any]:
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        return {}
+
+
+class Couple(Slow):
+    channel_names = ("sample",)
+
+
+class Lasting(Done):
+    """A status that is done at a lab time; whoever waits for it lets that time pass."""
+
+    def __init__(self, clock: Any, until_s: float) -> None:
+        self.clock, self.until_s = clock, until_s
+
+    @property
+    def done(self) -> bool:  # type: ignore[override]  # an attribute of a finished one
+        return bool(self.clock.now() >= self.until_s)
+
+
+class Emitter(Slow):
+    def read(self) -> dict[str, Any]:
+        return {"laser_emitting": {"value": int(self.value > 0), "timestamp": self.clock.now()}}
+
+    def describe(self) -> dict[str, Any]:
+        return {"laser_emitting": {"source": "test", "dtype": "integer", "shape": []}}
+
+
+def wall_like(speed: float = 1.0) -> VirtualClock:
+    """Return a clock that says of itself that lab time is tied to wall time, and is moved by its sleeps all the same."""
+    clock = virtual_clock()
+    clock.speed = speed
+    return clock
+
+
+def watched(speed: float, cadence_s: float, emitting: bool, length_s: float = 6.0) -> tuple[list[float], list[float]]:
+    """Run a series; return when events were saved and when the thermometer was asked."""
+    clock = wall_like(speed)
+    laser, couple = Emitter("laser", clock), Couple("thermocouple", clock)
+    laser.value = float(emitting)
+    events: list[float] = []
+    engine = Engine(clock, lambda name, doc: events.append(clock.now()) if name == "event" else None, lambda: None)
+    plan = readings_until([laser, couple], clock, cadence_s, fixed_length(clock, length_s))
+    assert engine.run(in_a_run(plan, [])).error is None
+    return events, couple.asked_s
+
+
+def test_while_the_laser_emits_a_temperature_comes_every_wall_second_whatever_the_cadence() -> None:
+    events, asked = watched(1.0, cadence_s=3.0, emitting=True)
+    assert events == [0.0, 3.0, 6.0]
+    assert max(np.diff(asked)) <= 0.9
+    assert len(asked) == 3 + 2 * 3  # each sleep of three seconds in four slices
+    assert set(events) <= set(asked)
+
+
+def test_a_cadence_of_a_second_is_watched_too_and_its_events_are_not_late() -> None:
+    events, asked = watched(1.0, cadence_s=1.0, emitting=True)
+    assert events == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert max(np.diff(asked)) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("speed", "cadence_s", "emitting"), [(1.0, 3.0, False), (1.0, 0.5, True), (10.0, 3.0, True), (math.inf, 3.0, True)]
+)
+def test_there_are_no_readings_between_where_none_are_due(speed: float, cadence_s: float, emitting: bool) -> None:
+    events, asked = watched(speed, cadence_s, emitting)
+    assert asked == events
+
+
+def test_a_fast_bench_counts_wall_seconds() -> None:
+    _, asked = watched(10.0, cadence_s=30.0, emitting=True, length_s=60.0)
+    assert max(np.diff(asked)) <= 9.0
+    assert len(asked) == 3 + 2 * 3
+
+
+def test_readings_between_are_judged_beside_the_last_whole_one_and_can_end_the_run() -> None:
+    clock = wall_like()
+    laser, couple = Emitter("laser", clock), Couple("thermocouple", clock)
+    laser.value = 1.0
+    seen: list[Mapping[str, Any]] = []
+
+    def judge(reading: Mapping[str, Any]) -> None:
+        seen.append(reading)
+        if len(seen) == 3:
+            raise ValueError("too hot")
+
+    plan = readings_until([laser, couple], clock, 5.0, fixed_length(clock, 60.0), judge)
+    error = run(clock, in_a_run(plan, []))
+    assert isinstance(error, ValueError)
+    assert set(seen[2]) == {"laser_emitting", "thermocouple_sample"}
+    assert 1.0 < clock.now() < 2.0
+
+
+def exposed(speed: float, takes_s: float) -> tuple[VirtualClock, Slow, Couple]:
+    clock = wall_like(speed)
+    spectrometer, couple = Slow("spectrometer", clock, takes_s), Couple("thermocouple", clock)
+    plan = exposure(spectrometer, couple, clock, judge=lambda reading: None)
+    assert run(clock, in_a_run(plan, [])) is None
+    return clock, spectrometer, couple
+
+
+def test_a_long_exposure_is_watched_and_not_made_much_longer() -> None:
+    clock, spectrometer, couple = exposed(1.0, 4.0)
+    assert spectrometer.asked_s == [0.0]
+    assert max(np.diff([0.0, *couple.asked_s, clock.now()])) <= 0.95
+    assert 4.0 <= clock.now() <= 4.06
+
+
+def test_a_short_exposure_and_one_on_a_virtual_clock_are_left_alone() -> None:
+    assert exposed(1.0, 0.3)[2].asked_s == []
+    clock, _, couple = exposed(math.inf, 4.0)
+    assert (couple.asked_s, clock.now()) == ([], 0.0)
+
+
+def test_an_exposure_that_fails_raises() -> None:
+    clock = wall_like()
+
+    class Failed(Done):
+        success = False
+
+        def exception(self, timeout: float | None = 0.0) -> Any:
+            return RuntimeError("no light")
+
+    spectrometer = Slow("spectrometer", clock)
+    spectrometer.trigger = lambda: Failed()  # type: ignore[method-assign]  # one answer for one test
+    error = run(clock, in_a_run(exposure(spectrometer, Couple("thermocouple", clock), clock), []))
+    assert "no light" in repr(error.__cause__ if error is not None else None)
+
+
+def test_the_plan_can_be_listed_without_devices() -> None:
+    plan = exposure(None, None, wall_like())
+    assert plan.send(None).command == "trigger"
+    assert plan.send(None).command == "wait"  # a dry run has no status to wait for
