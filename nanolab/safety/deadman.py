@@ -8,6 +8,7 @@ No safety function in the sense of a standard: the hardware interlock of the las
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 BAUDRATE = 115200
@@ -89,6 +90,22 @@ def toggle_frame(counter: int) -> bytes:
 def next_counter(counter: int) -> int:
     """Return the counter of the toggle that follows."""
     return (counter + 1) & 0xFF
+
+
+class Toggles:
+    """Feeds a dead-man box on the line that `send` writes to: one toggle a call, counters that rise by one."""
+
+    def __init__(self, send: Callable[[bytes], object]) -> None:
+        self._send = send
+        self._counter = 0
+
+    def frame(self) -> None:
+        """Send one toggle. OSError where that cannot be done."""
+        self._send(toggle_frame(self._counter))
+        self._counter = next_counter(self._counter)
+
+    def close(self) -> None:
+        """Nothing is held: without toggles the box opens its contact by itself."""
 
 
 def arm_line() -> str:

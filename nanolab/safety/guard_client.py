@@ -197,6 +197,10 @@ class GuardClient:
         """Renew the lease from now on: off, unless renewed within `seconds`. For the acquisition loop alone."""
         self._send({"do": "lease", "seconds": float(seconds)})
 
+    def log_to(self, path: Path) -> None:
+        """Have what the guardian does from now on written into this file: that of the run that begins."""
+        self._send({"do": "log", "path": str(path.resolve())})
+
     def off(self) -> Report:
         """Have the laser turned off at once and looked at; return the report. Latches. Never raises."""
         self._off_asked = True

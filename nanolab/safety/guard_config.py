@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -41,11 +41,14 @@ class Toggler(Protocol):
         """Feed no more and let the port go. Never raises."""
 
 
-def make_toggler(table: Mapping[str, Any]) -> Toggler:
-    """Make the toggler that ``{"make": "module:function", "settings": {...}}`` names; NanolabError, OSError."""
+def make_toggler(table: Mapping[str, Any], send: Callable[[bytes], object]) -> Toggler:
+    """Make the toggler that ``{"make": "module:function", "settings": {...}}`` names; NanolabError, OSError.
+
+    The function is given the settings and `send`, which puts bytes on the laser's own line (a box that is the laser's gate).
+    """
     try:
         module, _, function = str(table["make"]).partition(":")
-        made: Toggler = getattr(importlib.import_module(module), function)(**dict(table.get("settings", {})))
+        made: Toggler = getattr(importlib.import_module(module), function)(send, **dict(table.get("settings", {})))
     except (KeyError, ImportError, AttributeError, TypeError, ValueError) as error:
         raise NanolabError(f"the dead-man line cannot be made: {error}") from error
     return made

@@ -84,7 +84,7 @@ class Guardian:
     def _arm(self) -> None:
         recipe = self.config.recipe
         if self.config.toggler is not None:
-            self._toggler = make_toggler(self.config.toggler)
+            self._toggler = make_toggler(self.config.toggler, lambda data: self._line.held().send(data))
         self._line.open()
         checks = probe(self._line)
         if not all(seen.off for seen in checks):
@@ -343,7 +343,9 @@ class Guardian:
         def answer(reply: dict[str, Any]) -> None:
             self._tell({"n": number, "tripped": self.tripped, **reply})
 
-        if wanted in {"beat", "lease", "emitting"}:
+        if wanted == "log":
+            answer({"ok": self.log.follow(str(message.get("path")))})
+        elif wanted in {"beat", "lease", "emitting"}:
             answer(self._of_the_run(wanted, message))
         elif wanted == "quit":
             self._waiting.append(answer)

@@ -98,6 +98,8 @@ class Interlock:
         Whether the laser is simulated; written into every trip.
     on_trip : callable
         Told of each trip once the laser was told to go off (the run writes it into its journal). What it raises is logged.
+    on_untold : callable
+        Told of a trip that no reading has raised (the timer, the guardian): the plan may never read again.
     watched : Watched
         Names of thermometer and laser.
     rules : sequence of Rule or None
@@ -115,6 +117,7 @@ class Interlock:
         latch: Latch | None = None,
         simulated: bool = False,
         on_trip: Callable[[Trip], object] = _nobody,
+        on_untold: Callable[[Trip], object] = _nobody,
         watched: Watched = Watched(),
         rules: Sequence[Rule] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -128,6 +131,7 @@ class Interlock:
         self._latch = latch
         self._simulated = simulated
         self._on_trip = on_trip
+        self._on_untold = on_untold
         self._watched = watched
         self._rules = list(standard_rules(settings) if rules is None else rules)
         self._monotonic = monotonic
@@ -160,7 +164,8 @@ class Interlock:
             finding, again = self._claim(_failed("the judge", error)), False
         if finding is not None:
             self._fire(finding, arrived_s, _stamp(reading, self._lab_time), again)
-            raise self._error(finding)
+            if finding.rule != ReadError.name:
+                raise self._error(finding)  # a driver whose reading failed raises its own error, which says more
 
     def look(self) -> None:
         """Look at what time alone breaks: stale readings, budgets. For the timer; turns the laser off and does not raise.
@@ -169,9 +174,8 @@ class Interlock:
         """
         now_s = self._monotonic()
         if not self._lock.acquire(timeout=LOCK_WITHIN_S):
-            self._fire(
-                self._claim(_failed("the judge", TimeoutError("it does not come back"))), now_s, self._lab_time(), False
-            )
+            hangs = self._claim(_failed("the judge", TimeoutError("it does not come back")))
+            self._tell_untold(self._fire(hangs, now_s, self._lab_time(), False))
             return
         try:
             self._take_inbox()
@@ -181,7 +185,20 @@ class Interlock:
         finally:
             self._lock.release()
         if finding is not None:
-            self._fire(finding, now_s, self._lab_time(), False)
+            self._tell_untold(self._fire(finding, now_s, self._lab_time(), False))
+
+    def trip(self, rule: str, text: str, *, latch: bool = True) -> None:
+        """Trip on what no rule sees: the guardian turned the laser off, or somebody asked for it. Does not raise.
+
+        The next reading that is judged raises. `latch` False: it holds in this process only, and nobody has to release it.
+        """
+        finding = Finding(rule, math.nan, math.nan, "1", text)
+        with self._lock:
+            first = self._tripped is None
+            if first:
+                self._tripped = self._untold = finding
+        if first:
+            self._tell_untold(self._fire(finding, self._monotonic(), self._lab_time(), False, latch=latch))
 
     # ---- permission
 
@@ -279,7 +296,7 @@ class Interlock:
         self._tripped = self._tripped or finding
         return finding
 
-    def _fire(self, finding: Finding, arrived_s: float, lab_s: float, again: bool) -> None:
+    def _fire(self, finding: Finding, arrived_s: float, lab_s: float, again: bool, *, latch: bool = True) -> Trip | None:
         commanded_s = self._monotonic()
         try:
             report = self._off()
@@ -287,16 +304,28 @@ class Interlock:
             report = OffReport(False, f"the laser could not be asked: {error}", "Turn it off at its key switch")
         off_s = self._monotonic() - commanded_s if report.confirmed else math.nan
         if again:
-            return
+            return None
         trip = Trip(
             finding.rule, finding.value, finding.limit, finding.unit, finding.text, lab_s, self._wall(),
             commanded_s - arrived_s, off_s, report.confirmed, report.words(), self._simulated,
         )  # fmt: skip
         self.trips.append(trip)
         _log.error("%s; %s", trip.words(), trip.off_detail)
-        self._keep(trip)
+        if latch:
+            self._keep(trip)
+        else:
+            self._stored = False
+        self._tell(self._on_trip, trip)
+        return trip
+
+    def _tell_untold(self, trip: Trip | None) -> None:
+        if trip is not None:
+            self._tell(self._on_untold, trip)
+
+    @staticmethod
+    def _tell(listener: Callable[[Trip], object], trip: Trip) -> None:
         try:
-            self._on_trip(trip)
+            listener(trip)
         except Exception:  # noqa: BLE001 - the laser is off and the trip is latched; whoever listens fails alone
             _log.exception("what should happen on a trip failed")
 

@@ -8,7 +8,7 @@ from nanolab.errors import NanolabError
 from nanolab.safety.recipe import OffRecipe
 
 
-def recipe_for(driver: str, address: str, settings: Mapping[str, Any]) -> OffRecipe:
+def recipe_for(driver: str, address: str, settings: Mapping[str, Any], device: str = "laser") -> OffRecipe:
     """Return the off recipe of one instrument.
 
     Parameters
@@ -16,7 +16,9 @@ def recipe_for(driver: str, address: str, settings: Mapping[str, Any]) -> OffRec
     driver, address : str
         As in the bench file; `address` is where the instrument really is.
     settings : mapping
-        The rest of its table in the bench file, unchecked: text, numbers.
+        The rest of its table in the bench file: text, numbers, quantities as they stand or as checked.
+    device : str
+        Its role, for reports.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def recipe_for(driver: str, address: str, settings: Mapping[str, Any]) -> OffRec
     """
     make = load(OFF, driver)
     try:
-        recipe = make(address, dict(settings))
+        recipe = make(device, address, dict(settings))
     except (KeyError, TypeError, ValueError) as error:
         raise NanolabError(f"the off recipe of '{driver}' cannot be made from its settings: {error}") from error
     if not isinstance(recipe, OffRecipe):

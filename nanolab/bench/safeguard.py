@@ -1,0 +1,241 @@
+"""What stands between a bench and the light of its laser: interlock, guardian, wakefulness, arming, bound to one bench.
+
+Made by `nanolab.bench.connect.open_bench` before the drivers are built: the laser's driver speaks through the guardian. Every
+reading of laser and thermometer comes by here in the driver's own worker, whatever engine runs: it is judged, and a valid
+temperature renews the guardian's lease.
+
+No safety function in the sense of a standard: the hardware interlock of the laser is.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nanolab.bench.config import BenchConfig
+from nanolab.discovery import OFF, entry_points_of
+from nanolab.engine.clock import Clock
+from nanolab.errors import RefusedError, UsageError
+from nanolab.interfaces import OffReport, Reading
+from nanolab.safety.arming import Arming, Person, Safeguards, arm, conditions
+from nanolab.safety.guard_client import POSIX, GuardClient, Report
+from nanolab.safety.guard_config import HEARTBEAT_S, LEASE_S
+from nanolab.safety.interlock import Interlock
+from nanolab.safety.latch import Latch
+from nanolab.safety.limits import InterlockSettings
+from nanolab.safety.note import TripNote
+from nanolab.safety.readings import channels_in, laser_in
+from nanolab.safety.recipe import OffRecipe
+from nanolab.safety.recipes import recipe_for
+from nanolab.safety.scene import SAMPLE
+from nanolab.safety.sleep import Awake
+from nanolab.safety.trip import Trip
+from nanolab.safety.watch import Watch
+
+LEASE_WITHOUT_WALL_CLOCK_S = 15.0
+"""Where lab time is not wall time a busy computer is no plan that hangs, and no real sample heats."""
+
+BY_REQUEST = "asked for it"
+"""Marks a guardian's reason that was a person's wish and no fault: nothing is latched then."""
+
+MADE_SAFE = ("pump", "cuvette_holder")
+"""What the guardian brings to rest after the laser, where the driver has an off recipe."""
+
+_log = logging.getLogger(__name__)
+
+
+class Safeguard:
+    """Interlock, guardian and arming of one bench.
+
+    Parameters
+    ----------
+    config : BenchConfig
+        The bench; the latch is in its data folder.
+    clock : Clock
+        Lab time.
+    off : callable
+        Turns the laser off and reads it back; returns an OffReport and does not raise.
+    """
+
+    def __init__(self, config: BenchConfig, clock: Clock, off: Callable[[], OffReport]) -> None:
+        laser = config.laser
+        self.simulated = laser is None or laser.simulated
+        self.config = config
+        self.note = TripNote(clock.now)
+        self.guard: GuardClient | None = None
+        self.on_untold: Callable[[Trip], object] = lambda _trip: None
+        """Told of a trip that no reading has raised (the timer, the guardian): whoever runs a plan ends it then."""
+        latch = Latch(config.bench.data, self.simulated)
+        settings = InterlockSettings.from_config(config, wall_clock=clock.wall)
+        self.interlock = Interlock(
+            settings, off, lab_time=clock.now, latch=latch, simulated=self.simulated, on_trip=self.note,
+            on_untold=lambda trip: self.on_untold(trip),
+        )  # fmt: skip
+        self._lease_s = LEASE_S if clock.wall else LEASE_WITHOUT_WALL_CLOCK_S
+        self._watch = Watch(self.interlock)
+        self._awake = Awake()
+        self._armed: Arming | None = None
+        self._emitting = False
+        self._stack = contextlib.ExitStack()
+
+    # ---- start and end
+
+    def start(self, address_of: Callable[[str], str]) -> None:
+        """Start the guardian and the timer, before any driver connects. RefusedError where a real laser cannot be guarded.
+
+        `address_of` returns where the instrument of a role really is.
+        """
+        laser = self.config.laser
+        if laser is not None:
+            self._start_guardian(laser.driver, address_of)
+        self._stack.enter_context(self._watch)
+        if not self.simulated:
+            self._stack.enter_context(self._awake)
+
+    def _start_guardian(self, driver: str, address_of: Callable[[str], str]) -> None:
+        problem = self._no_guardian(driver)
+        if problem is not None:
+            if not self.simulated:
+                raise RefusedError(f"real emission is refused: {problem}")
+            _log.warning("the simulated laser is not guarded: %s", problem)
+            return
+        self.guard = GuardClient.start(
+            self._recipe("laser", address_of),
+            log=self.config.bench.data / "guardian.jsonl",
+            make_safe=self._made_safe(address_of),
+            on_lost=self._lost,
+            heartbeat_s=HEARTBEAT_S,
+            lease_s=self._lease_s,
+            toggler=self._toggler(),
+        )
+
+    @staticmethod
+    def _no_guardian(driver: str) -> str | None:
+        if not POSIX:
+            return "the guardian runs on Linux and macOS so far"
+        if driver not in entry_points_of(OFF):
+            return f"the driver '{driver}' has no off recipe (entry point group nanolab.off)"
+        return None
+
+    def _recipe(self, role: str, address_of: Callable[[str], str]) -> OffRecipe:
+        device = self.config.devices[role]
+        settings = device.model_dump(mode="json")
+        return recipe_for(device.driver, address_of(role), settings, role)
+
+    def _made_safe(self, address_of: Callable[[str], str]) -> list[OffRecipe]:
+        with_recipe = entry_points_of(OFF)
+        devices = self.config.devices
+        return [
+            self._recipe(role, address_of)
+            for role in MADE_SAFE
+            if role in devices and devices[role].driver in with_recipe
+        ]
+
+    def _toggler(self) -> Mapping[str, Any] | None:
+        """Return what feeds the dead-man box that lets this laser out, None where there is none."""
+        laser = self.config.laser
+        gate = None if laser is None else getattr(laser.settings, "gate", None)
+        return {"make": "nanolab.safety.deadman:Toggles"} if gate == "box" else None
+
+    def close(self) -> Report | None:
+        """End everything, the guardian last; return its last report, None where there was none. Never raises."""
+        self._armed = None
+        self._stack.close()
+        return None if self.guard is None else self.guard.close()
+
+    # ---- what the drivers are given
+
+    def may_emit(self) -> str | None:
+        """Return why emission is refused, or None. A simulated laser arms itself; a real one is armed by `arm`."""
+        if self._armed is None and self.simulated:
+            self._armed = Arming(False, self._safeguards())
+        if self._armed is None:
+            return "the laser is not armed; call arm() of the bench, or use `nanolab run`"
+        refusal = self._armed.may_emit()
+        if refusal is None and self.guard is not None:
+            refusal = self.guard.may_emit()
+        return refusal
+
+    def judge(self, reading: Reading) -> None:
+        """Judge a reading of laser or thermometer, keep the guardian told of emission, renew its lease.
+
+        LimitTripError where a limit is broken, the laser being off by then; RefusedError where the guardian does not
+        agree that emission begins.
+        """
+        self.interlock.judge(reading)
+        guard = self.guard
+        if guard is None:
+            return
+        laser = laser_in(reading, "laser", 0.0)
+        if laser is not None and laser.emitting != self._emitting and guard.ended is None:
+            self._emitting = laser.emitting
+            guard.emitting(laser.emitting)
+        if self._emitting and any(
+            channel.known and channel.channel.startswith(SAMPLE) for channel in channels_in(reading, "thermocouple", 0.0)
+        ):
+            guard.renew(self._lease_s)
+
+    def seen_off(self) -> OffReport | None:
+        """Return what the guardian saw when it turned the laser off for good; None while the driver's own way is open."""
+        guard = self.guard
+        if guard is None or guard.ended is None or guard.report is None or guard.config.recipe.several_clients:
+            return None
+        return as_off_report(guard.report)
+
+    # ---- arming
+
+    def verified(self) -> str | None:
+        """Return why the guardian is not to be relied on, or None."""
+        return "there is no guardian" if self.guard is None else self.guard.may_emit()
+
+    def arm(
+        self, instruments: Mapping[str, Any], *, yes: bool = False, person: Person = Person(), what: str = "the laser"
+    ) -> None:
+        """Look at every condition and arm the laser; a real one asks a person. RefusedError names what is not met.
+
+        `yes` stands for the typing in scripts, never for a condition.
+        """
+        real = not self.simulated
+        meter = instruments.get("powermeter")
+        found = conditions(
+            self.config,
+            real=real,
+            safeguards=self._safeguards(),
+            read_probes=lambda: fresh(instruments, "thermocouple"),
+            read_meter=None if meter is None or not real else lambda: fresh(instruments, "powermeter"),
+            today=person.today(),
+        )
+        self._armed = arm(found, real=real, safeguards=self._safeguards(), what=what, yes=yes, person=person)
+
+    def _safeguards(self) -> Safeguards:
+        return Safeguards(self.interlock, self._awake, self if self.guard is not None else None)
+
+    # ---- what happens by itself
+
+    def follow(self, folder: Path) -> None:
+        """Have the guardian write into this run folder from now on."""
+        if self.guard is not None:
+            self.guard.log_to(folder / "guardian.jsonl")
+
+    def _lost(self, report: Report) -> None:
+        """The laser was turned off and the run had not asked for it, or the guardian was lost."""
+        guard = self.guard
+        ended = (guard.ended if guard is not None else None) or str(report.get("why"))
+        self._emitting = False
+        self.interlock.trip("guardian", ended, latch=BY_REQUEST not in ended)
+
+
+def fresh(instruments: Mapping[str, Any], role: str) -> Reading:
+    """Read one instrument now, in its worker. NanolabError where it does not answer, or is missing."""
+    device = instruments.get(role)
+    if device is None:
+        raise UsageError(f"the bench has no {role}")
+    device.trigger().wait(30.0)
+    reading: Reading = device.read()
+    return reading
+
+
+def as_off_report(report: Report) -> OffReport:
+    """Return a guardian's report as the bench tells it."""
+    return OffReport(bool(report["confirmed"]), str(report["detail"]), str(report.get("by_hand", "")))
