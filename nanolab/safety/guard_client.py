@@ -127,22 +127,26 @@ class GuardClient:
         place = None if log is None else str(log.resolve())
         config = GuardConfig(recipe, tuple(make_safe), heartbeat_s, lease_s, insist_s, place, toggler)
         client = cls(config, on_lost)
-        try:
-            with contextlib.suppress(OSError):  # a guardian that has died already is told of below, with its last words
-                client._control.sendall(config.to_line())
-            # both load it at the same time, and whoever has to go off later need not
-            load_library(recipe.line)
-            client._verify(client._greeting())
-        except BaseException:
-            client._kill()
-            client._control.close()
-            client._errors.close()
-            raise
-        client._control.setblocking(False)
-        client._thread.start()
+        client._begin()
         return client
 
     # ---- start
+
+    def _begin(self) -> None:
+        """Hand over the configuration, verify the greeting and start the watch; leaves nothing behind where it fails."""
+        try:
+            with contextlib.suppress(OSError):  # a guardian that has died already is told of below, with its last words
+                self._control.sendall(self.config.to_line())
+            # both load it at the same time, and whoever has to go off later need not
+            load_library(self.config.recipe.line)
+            self._verify(self._greeting())
+        except BaseException:
+            self._kill()
+            self._control.close()
+            self._errors.close()
+            raise
+        self._control.setblocking(False)
+        self._thread.start()
 
     def _greeting(self) -> dict[str, Any]:
         self._control.settimeout(START_WITHIN_S)
