@@ -91,18 +91,17 @@ def wait_for_report(log: Path) -> dict[str, Any]:
     return wait_for(log, "off")
 
 
-def relay_cost(way: str) -> list[float]:
-    """Return ms of single exchanges with a fake laser: through the guardian, or directly beside it."""
-    with FakeLaser() as laser:
-        client = GuardClient.start(recipe_of(way, laser.address))
-        wire = Wire(client.relay_address)
-        costs = []
-        for _ in range(EXCHANGES):
-            began = time.perf_counter()
-            wire.ask("OUTP1?")
-            costs.append(1e3 * (time.perf_counter() - began))
-        wire.close()
-        client.close()
+def relay_cost(bench: ServedBench, way: str) -> list[float]:
+    """Return ms of single exchanges with the laser: through the guardian, or directly beside it."""
+    client = GuardClient.start(recipe_of(way, bench.laser))
+    wire = Wire(client.relay_address)
+    costs = []
+    for _ in range(EXCHANGES):
+        began = time.perf_counter()
+        wire.ask("OUTP1?")
+        costs.append(1e3 * (time.perf_counter() - began))
+    wire.close()
+    client.close()
     return costs
 
 
@@ -132,9 +131,9 @@ def told(name: str, values: Sequence[float]) -> None:
 def measure(way: str, trials: int) -> None:
     """Measure one way and print it."""
     print(way)
-    told("one exchange", relay_cost(way))
     told("off asked for during an unanswered exchange", held_up(way, trials))
     with served_bench() as bench, tempfile.TemporaryDirectory() as folder:
+        told("one exchange", relay_cost(bench, way))
         for name, number in (("kill -9", signal.SIGKILL), ("SIGSTOP", signal.SIGSTOP)):
             results = [trial(bench, way, number, Path(folder) / f"{name}-{index}.jsonl") for index in range(trials)]
             told(f"{name} to off", [off for off, _ in results])

@@ -28,7 +28,16 @@ from typing import IO, Any
 
 from nanolab import __version__
 from nanolab.errors import RefusedError
-from nanolab.safety.guard_config import BEAT_EVERY_S, HEARTBEAT_S, INSIST_S, LEASE_S, GuardConfig, digest
+from nanolab.safety.guard_config import (
+    BEAT_EVERY_S,
+    GRACE_S,
+    HEARTBEAT_S,
+    INSIST_S,
+    LEASE_S,
+    STALL_S,
+    GuardConfig,
+    digest,
+)
 from nanolab.safety.off import LaserLine, go_off, longest_s, make_safe
 from nanolab.safety.ports import load_library
 from nanolab.safety.recipe import OffRecipe
@@ -137,8 +146,6 @@ class GuardClient:
         try:
             with contextlib.suppress(OSError):  # a guardian that has died already is told of below, with its last words
                 self._control.sendall(self.config.to_line())
-            # both load it at the same time, and whoever has to go off later need not
-            load_library(self.config.recipe.line)
             self._verify(self._greeting())
         except BaseException:
             self._kill()
@@ -147,6 +154,8 @@ class GuardClient:
             raise
         self._control.setblocking(False)
         self._thread.start()
+        # now, with the heartbeat going (it takes seconds on a busy machine), so that taking over need not wait for it
+        load_library(self.config.recipe.line)
 
     def _greeting(self) -> dict[str, Any]:
         self._control.settimeout(START_WITHIN_S)
@@ -282,7 +291,7 @@ class GuardClient:
 
     def _keep_company(self) -> str | None:
         """Beat, listen and judge until the guardian ends; return why it is lost, None where it ended as it should."""
-        due = time.monotonic()
+        due = patient_until = time.monotonic()
         while True:
             now = time.monotonic()
             if now >= due:
@@ -291,13 +300,17 @@ class GuardClient:
                 self._send({"do": "beat"}, number)
                 due = now + BEAT_EVERY_S
             readable = bool(select.select([self._control], [], [], max(0.0, due - now))[0])
-            if readable and not self._listen():
+            woke = time.monotonic()
+            if woke - max(due, now) > STALL_S:
+                # the machine had no time for us, and perhaps none for the guardian either: it may speak first
+                patient_until = woke + GRACE_S
+            gone = readable and not self._listen()
+            # only what was still unanswered after everything that is there has been read counts
+            silent = not readable and woke >= patient_until and self._silent_s() > ANSWERED_WITHIN_S
+            if gone or silent:
                 # told to quit it ends, but not before the laser was seen to be off
                 over = self._closing and self.report is not None and self.report["confirmed"]
-                return None if over else "the guardian is gone"
-            # only what was still unanswered after everything that is there has been read counts
-            if not readable and self._silent_s() > ANSWERED_WITHIN_S:
-                return "the guardian does not answer"
+                return None if over else f"the guardian {'is gone' if gone else 'does not answer'}"
 
     def _listen(self) -> bool:
         """Take what the guardian says; False at its end."""
@@ -344,7 +357,8 @@ class GuardClient:
         report = self._by_ourselves(why)
         for slot in list(self._slots.values()):
             slot.put({"ok": False, "error": why, "report": report})
-        self._tell(report)
+        if not self._closing:
+            self._tell(report)
         make_safe(self.config.make_safe, why)
 
     def _by_ourselves(self, why: str) -> Report:

@@ -24,6 +24,12 @@ LEASE_S = 1.3
 LONGEST_LEASE_S = 120.0
 """A lease asked for is at most so long: the longest exposure, and a margin."""
 
+STALL_S = 0.1
+"""Who wakes later than this has stalled himself (the machine was busy, or he was stopped)."""
+
+GRACE_S = 0.3
+"""After a stall of one's own the other has so long to say something before he is judged."""
+
 INSIST_S = 60.0
 """After the run's end, off that is not confirmed is tried again for so long, every second."""
 

@@ -13,7 +13,15 @@ from typing import Any
 from nanolab import __version__
 from nanolab.errors import ExitCode, NanolabError
 from nanolab.safety.door import Door
-from nanolab.safety.guard_config import LONGEST_LEASE_S, GuardConfig, Toggler, digest, make_toggler
+from nanolab.safety.guard_config import (
+    GRACE_S,
+    LONGEST_LEASE_S,
+    STALL_S,
+    GuardConfig,
+    Toggler,
+    digest,
+    make_toggler,
+)
 from nanolab.safety.guard_log import GuardLog
 from nanolab.safety.off import POLL_S, LaserLine, go_off, make_safe, probe
 from nanolab.safety.ports import Port
@@ -21,12 +29,6 @@ from nanolab.safety.relay import Relay
 
 FRAME_EVERY_S = 0.15
 """Wall time between two frames of a dead-man line."""
-
-STALL_S = 0.1
-"""A turn that comes later than this has stalled (the machine was busy, or we were stopped)."""
-
-GRACE_S = 0.3
-"""After a stall of our own the run has so long to say something before it is judged."""
 
 AGAIN_S = 1.0
 """Wall time between two attempts where off is not confirmed."""

@@ -14,7 +14,6 @@ No safety function in the sense of a standard: the hardware interlock of the las
 
 import contextlib
 import json
-import os
 import selectors
 import signal
 import socket
@@ -61,13 +60,14 @@ def terminated(guardian: Guardian) -> Iterator[None]:
         far.close()
 
 
-def main() -> int:
-    """Guard the laser that the socket at standard input says; return the exit code."""
+def main(descriptor: int = 0) -> int:
+    """Guard the laser that the socket at `descriptor` (standard input) says, and close it; return the exit code."""
     for name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGPIPE"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     try:
-        control = socket.socket(fileno=os.dup(0))
+        # the descriptor itself, no copy: the run must see the end as soon as we have closed it
+        control = socket.socket(fileno=descriptor)
     except OSError:
         sys.stderr.write("the guardian is started by a run: its standard input is a socket\n")
         return int(ExitCode.USAGE)

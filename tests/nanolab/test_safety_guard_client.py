@@ -3,10 +3,12 @@
 import json
 import os
 import queue
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,29 @@ def test_who_waits_when_the_guardian_is_lost_is_answered(
     assert client.off()["confirmed"]
     assert not laser.on
     assert client.close()["confirmed"]
+
+
+def test_after_a_stall_of_its_own_the_run_lets_the_guardian_speak_first(
+    start: Callable[..., GuardClient], told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = start()
+    real = select.select
+    stalled = threading.Event()
+
+    def late(*arguments: Any) -> Any:
+        if threading.current_thread() is client._thread and not stalled.is_set():
+            client._beats[-1] = time.monotonic() - 60.0  # sent before the stall, its answer is still to come
+            time.sleep(0.25)
+            stalled.set()
+            return [], [], []
+        client._beats.pop(-1, None)
+        return real(*arguments)
+
+    monkeypatch.setattr(select, "select", late)
+    assert stalled.wait(20.0)
+    assert client._request({"do": "status"}, 10.0) is not None
+    assert client.may_emit() is None
+    assert told.reports.empty()
 
 
 def test_a_guardian_that_answers_slowly_allows_nothing(

@@ -594,24 +594,24 @@ def test_the_configuration_is_one_line_and_only_that() -> None:
 
 
 @pytest.fixture
-def as_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Let `main` find a socket at standard input, and put the signals back afterwards."""
+def as_process() -> Iterator[tuple[socket.socket, int]]:
+    """The run's end of a socket pair and the descriptor for `main`; puts the signals back afterwards."""
     near, far = socket.socketpair()
     near.settimeout(10.0)
-    monkeypatch.setattr(os, "dup", lambda _descriptor: far.detach())
     numbers = [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE, signal.SIGTERM]
     before = {number: signal.getsignal(number) for number in numbers}
-    yield near
+    yield near, far.detach()
     for number, handler in before.items():
         signal.signal(number, handler)
     near.close()
 
 
-def test_main_guards_until_sigterm(as_process: socket.socket, laser: FakeLaser) -> None:
-    as_process.sendall(GuardConfig(words_for(laser.address)).to_line() + b'{"n": 1, "do": "status"}\n')
+def test_main_guards_until_sigterm(as_process: tuple[socket.socket, int], laser: FakeLaser) -> None:
+    near, descriptor = as_process
+    near.sendall(GuardConfig(words_for(laser.address)).to_line() + b'{"n": 1, "do": "status"}\n')
 
     def terminate() -> None:
-        lines = as_process.makefile("rb")
+        lines = near.makefile("rb")
         assert json.loads(lines.readline())["ready"]
         assert json.loads(lines.readline())["n"] == 1
         lines.close()
@@ -620,30 +620,33 @@ def test_main_guards_until_sigterm(as_process: socket.socket, laser: FakeLaser) 
 
     thread = threading.Thread(target=terminate)
     thread.start()
-    assert guardian.main() == 0
+    assert guardian.main(descriptor) == 0
     thread.join()
+    near.setblocking(False)
+    while near.recv(1 << 16):
+        pass  # the report of having gone off, and then the end, at once
 
 
 @pytest.mark.parametrize(
     ("sent", "words"),
     [(b"junk\n", "the guardian's configuration cannot be read"), (b"", "the run has gone before it said")],
 )
-def test_main_says_why_it_does_not_guard(as_process: socket.socket, sent: bytes, words: str) -> None:
-    as_process.sendall(sent)
-    as_process.shutdown(socket.SHUT_WR)
-    assert guardian.main() == 4
-    assert words in json.loads(as_process.recv(4096))["error"]
+def test_main_says_why_it_does_not_guard(as_process: tuple[socket.socket, int], sent: bytes, words: str) -> None:
+    near, descriptor = as_process
+    near.sendall(sent)
+    near.shutdown(socket.SHUT_WR)
+    assert guardian.main(descriptor) == 4
+    assert words in json.loads(near.recv(4096))["error"]
 
 
 def test_main_needs_a_socket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     numbers = [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE]
     before = {number: signal.getsignal(number) for number in numbers}
-    with Path(os.devnull).open("rb") as nothing:
-        monkeypatch.setattr(os, "dup", lambda _descriptor: nothing.fileno())
-        # a name that this system does not have is passed over
-        monkeypatch.delattr(signal, "SIGTSTP")
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(guardian.__file__), run_name="__main__")
+    # a name that this system does not have is passed over
+    monkeypatch.delattr(signal, "SIGTSTP")
+    # what pytest has as standard input is no socket
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(guardian.__file__), run_name="__main__")
     assert ended.value.code == 2
     assert "the guardian is started by a run" in capsys.readouterr().err
     monkeypatch.undo()
