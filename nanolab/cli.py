@@ -27,6 +27,7 @@ COMMANDS = {
     "devices": "nanolab.commands.devices",
     "runs": "nanolab.commands.runs",
     "shell": "nanolab.commands.shell",
+    "dashboard": "nanolab.commands.dashboard",
 }
 """Name and module; each has a function `command` with light imports."""
 

@@ -10,8 +10,15 @@ DEVICES = "nanolab.devices"
 PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
+PAGES = "nanolab.pages"
 
-_WORDS = {DEVICES: "driver", PLANS: "plan", SIMULATORS: "simulated instrument", WORLDS: "simulated world"}
+_WORDS = {
+    DEVICES: "driver",
+    PLANS: "plan",
+    SIMULATORS: "simulated instrument",
+    WORLDS: "simulated world",
+    PAGES: "live page",
+}
 
 
 @cache

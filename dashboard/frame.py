@@ -1,0 +1,116 @@
+"""What every page has: the banner with STOP at its top, drawn by the one canvas component."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.live_view import Look, header_of
+from dashboard.payload import Zooms, pack
+from dashboard.settings import Settings
+from dashboard.store import Current, Store
+from nanolab.engine.stop_request import ask_to_stop
+from nanolab.errors import NanolabError
+from nanolab.page import Panel
+
+WHO = "the STOP of the live page"
+KEY = "bench"
+
+# one definition; the assets lie beside the package that Streamlit looks them up by, in nanolab/live_component
+_component: Callable[..., Any] | None = None
+
+
+def component() -> Callable[..., Any]:
+    """Return the canvas component, registered when it is first asked for."""
+    global _component
+    if _component is None:
+        _component = st.components.v2.component("nanolab.bench", js="index.js", css="style.css")
+    return _component
+
+
+@st.cache_resource
+def store() -> Store:
+    """Return what all sessions share."""
+    return Store()
+
+
+def settings() -> Settings:
+    """Return what the call of `nanolab dashboard` said."""
+    return Settings.from_environment()
+
+
+def current() -> Current:
+    """Return the run of the bench screen."""
+    return store().current(settings().data)
+
+
+def empty_header(words: str) -> dict[str, Any]:
+    """Return the banner of a page without a run."""
+    import time
+
+    return {
+        "run": "",
+        "now": time.time(),
+        "newest": None,
+        "running": False,
+        "banner": {"state": "none", "words": "NO RUN", "facts": [words], "simulated": False},
+        "stop": None,
+        "stopped": None,
+        "tiles": [],
+        "notes": [],
+    }
+
+
+def header_now(found: Current) -> dict[str, Any]:
+    """Return banner and STOP for a run, or for none."""
+    import time
+
+    if found.run is None:
+        return empty_header(found.words)
+    with found.run.lock:
+        header = header_of(Look(found.run, found.status, time.time()))
+    return with_answer(header)
+
+
+def with_answer(header: dict[str, Any]) -> dict[str, Any]:
+    """Add the answer to a STOP that went through this server and failed; the run's own record counts before it."""
+    failed = st.session_state.get("stop_failed")
+    if failed is not None and failed["run"] == header["run"] and header["stopped"] is None:
+        header["stopped"] = {"confirmed": False, "words": failed["words"], "seconds": 0.0}
+    return header
+
+
+def mount(header: dict[str, Any], panels: Sequence[Panel] = (), path: Path | None = None, key: str = KEY) -> None:
+    """Draw the component. `path` is the run that its STOP stops."""
+    component()(
+        data=pack(header, panels, zooms(key)),
+        key=key,
+        on_stop_change=lambda: stop(path, key),
+        on_zoom_change=lambda: None,
+    )
+
+
+def zooms(key: str = KEY) -> Zooms:
+    """Return the ranges of x that the panels are zoomed to, as the browser told last."""
+    state = st.session_state.get(key)
+    found = getattr(state, "zoom", None) or {}
+    return {name: (float(low), float(high)) for name, (low, high) in dict(found).items()}
+
+
+def stop(path: Path | None, key: str = KEY) -> None:
+    """Pass a STOP on to the run: the second way, beside the browser's own request to it."""
+    if path is None:
+        return
+    try:
+        ask_to_stop(path, WHO)
+    except NanolabError as error:
+        run = getattr(st.session_state.get(key), "stop", "")
+        st.session_state["stop_failed"] = {"run": run, "words": str(error)}
+
+
+@st.fragment(run_every=1.0)
+def banner() -> None:
+    """Draw the banner on a page that has no live panels of its own."""
+    found = current()
+    mount(header_now(found), path=None if found.run is None else found.run.path, key="banner")
