@@ -1,9 +1,46 @@
 """The pages of `nanolab dashboard`, as Streamlit runs them."""
 
+from functools import partial
+
 import streamlit as st
 
-from dashboard import live_page
+from dashboard import assay_page, devices_page, live_page, runs_page
+from nanolab.discovery import PLANS, entry_points_of, load
+from nanolab.errors import NanolabError
+from nanolab.page import AssayPage
 
-st.set_page_config(page_title="nanolab", layout="wide")
-st.html("<style>.stMainBlockContainer{padding:4.2rem 1.6rem 2rem;max-width:none}</style>")
-st.navigation([st.Page(live_page.page, title="Live", url_path="live", default=True)], position="top").run()
+STYLE = """<style>
+.stMainBlockContainer { padding: 4.2rem 1.6rem 2rem; max-width: none; }
+/* Streamlit fades what it is about to draw anew; our panels tell the age of their data themselves, and STOP must not fade */
+[data-stale="true"] { opacity: 1 !important; transition: none !important; }
+</style>"""
+
+
+def assay_pages() -> list[st.Page]:  # type: ignore[valid-type]  # st.Page is a function that returns a StreamlitPage
+    """Return a page for each assay that has one; an assay that cannot be imported has none."""
+    pages = []
+    for name in entry_points_of(PLANS):
+        try:
+            assay = load(PLANS, name)
+        except NanolabError:
+            continue
+        if isinstance(getattr(assay, "page", None), AssayPage):
+            draw = partial(assay_page.page, name, assay)
+            pages.append(st.Page(draw, title=name.replace("_", " ").capitalize(), url_path=name))
+    return pages
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="nanolab", layout="wide")
+    st.html(STYLE)
+    pages = [
+        st.Page(live_page.page, title="Live", url_path="live", default=True),
+        *assay_pages(),
+        st.Page(runs_page.page, title="Runs", url_path="runs"),
+        st.Page(devices_page.page, title="Devices", url_path="devices"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+main()

@@ -62,6 +62,27 @@ def empty_header(words: str) -> dict[str, Any]:
     }
 
 
+def panels_only() -> dict[str, Any]:
+    """Return the header of a component that shows panels and no banner: there is one STOP on a page."""
+    return {**empty_header(""), "bare": True}
+
+
+def is_dark() -> bool:
+    """Say whether the page is dark."""
+    return st.get_option("theme.base") != "light"
+
+
+def svg(picture: bytes, words: str) -> None:
+    """Draw a figure; `words` say for those who do not see it what it shows."""
+    import base64
+    import html
+
+    encoded = base64.b64encode(picture).decode("ascii")
+    st.html(
+        f'<img src="data:image/svg+xml;base64,{encoded}" alt="{html.escape(words)}" style="width:100%;max-width:1200px;height:auto">'
+    )
+
+
 def header_now(found: Current) -> dict[str, Any]:
     """Return banner and STOP for a run, or for none."""
     import time

@@ -1,5 +1,6 @@
 """A run as the page sees it while it grows: read on from where the last look ended, kept as columns."""
 
+import math
 import threading
 from array import array
 from collections import deque
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.decimate import fewer_pixels
-from nanolab.journal import Follower
+from dashboard.tail import Tail
 from nanolab.journal.reader import open_run
 
 Array = npt.NDArray[np.float64]
@@ -20,26 +21,37 @@ Array = npt.NDArray[np.float64]
 SPECTROGRAM_ROWS = 200
 SPECTROGRAM_PIXELS = 512
 LAB_TIME = "run_state_lab_time"
+NUMERIC = {"number", "integer", "boolean"}
 
 
-@dataclass
-class Column:
-    """Readings of one field: lab time (or wall time, s) and value of each."""
+class Readings:
+    """Events of one stream as growing columns: lab time (wall time where there is none) in s, and all numeric fields."""
 
-    times: "array[float]" = field(default_factory=lambda: array("d"))
-    values: "array[float]" = field(default_factory=lambda: array("d"))
+    def __init__(self) -> None:
+        self.times: array[float] = array("d")
+        self.values: dict[str, array[float]] = {}
 
-    def arrays(self) -> tuple[Array, Array]:
-        """Return copies, shape (n,): the buffers go on growing."""
-        return np.array(self.times, dtype=float), np.array(self.values, dtype=float)
+    def describe(self, data_keys: Mapping[str, Mapping[str, Any]]) -> None:
+        """Make the columns of a descriptor's numbers; what came before them is NaN."""
+        for key, described in data_keys.items():
+            if described.get("dtype") in NUMERIC and not described.get("shape") and key not in self.values:
+                self.values[key] = array("d", [math.nan]) * len(self.times)
 
+    def add(self, lab_s: float, data: Mapping[str, Any]) -> None:
+        """Take one event; what is missing or no number is NaN."""
+        self.times.append(lab_s)
+        try:
+            for key, column in self.values.items():
+                column.append(data[key])
+        except (KeyError, TypeError):
+            self._fill(data)
 
-@dataclass
-class Latest:
-    """The newest reading of one stream: wall time in s, values by field."""
-
-    wall_s: float
-    values: Mapping[str, Any]
+    def _fill(self, data: Mapping[str, Any]) -> None:
+        """Give every column that got nothing from the newest event its value, or NaN."""
+        for key, column in self.values.items():
+            if len(column) < len(self.times):
+                value = data.get(key)
+                column.append(value if isinstance(value, int | float) else math.nan)
 
 
 @dataclass
@@ -64,10 +76,10 @@ class LiveRun:
         The start document; empty until it is there.
     stop : dict or None
         The stop document.
-    columns : dict
-        Numeric fields of the stream ``primary`` (and of ``power``, where the assay has one) by name.
+    readings : Readings
+        Events of the stream ``primary``.
     latest : dict
-        The newest reading by stream.
+        The newest reading by stream: wall time in s, values by field.
     baseline : dict
         What was read once at the beginning.
     lab_start : float or None
@@ -79,56 +91,63 @@ class LiveRun:
         self.lock = threading.RLock()
         self.start: dict[str, Any] = {}
         self.stop: dict[str, Any] | None = None
-        self.columns: dict[str, Column] = {}
-        self.latest: dict[str, Latest] = {}
-        self.baseline: dict[str, Any] = {}
+        self.readings = Readings()
+        self.latest: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self.baseline: Mapping[str, Any] = {}
         self.spectra = Spectra()
         self.lab_start: float | None = None
-        self.events = 0
+        self.documents = 0
         self._streams: dict[str, str] = {}
-        self._follower = Follower(path)
+        self._tail = Tail(path)
 
     def close(self) -> None:
         """Close the files."""
         with self.lock:
-            self._follower.close()
+            self._tail.close()
 
     def poll(self) -> bool:
         """Read what is new and say whether there was anything. JournalError where a line is bad, OSError."""
         with self.lock:
-            documents = self._follower.poll()
-            for name, doc in documents:
-                self._take(name, doc)
-            return bool(documents)
+            before = self.documents
+            for name, doc in self._tail.read():
+                self.documents += 1
+                if name == "event":
+                    self._event(doc)
+                else:
+                    self._take(name, doc)
+            return self.documents > before
 
     def status(self) -> str:
         """Return the run's status now (finished, aborted, failed, interrupted, running). FileInvalidError, OSError."""
         return open_run(self.path, salvage=True).status
 
-    def column(self, name: str) -> tuple[Array, Array]:
-        """Return times since the first reading (s) and values of a field, shape (n,); empty where it has none."""
-        found = self.columns.get(name)
-        if found is None:
-            return np.empty(0), np.empty(0)
-        times, values = found.arrays()
-        return times - (self.lab_start or 0.0), values
+    def times(self) -> Array:
+        """Return lab times since the first reading, shape (n,) in s."""
+        times = np.array(self.readings.times, dtype=float)
+        return times - times[0] if times.size else times
+
+    def column(self, name: str) -> Array | None:
+        """Return the values (n,) of a field of the stream ``primary``, a copy; None where it has no such number."""
+        found = self.readings.values.get(name)
+        return None if found is None else np.array(found, dtype=float)
 
     def value(self, name: str, default: Any = None) -> Any:
         """Return the newest value of a field of the stream ``primary``."""
         latest = self.latest.get("primary")
-        return default if latest is None else latest.values.get(name, default)
+        return default if latest is None else latest[1].get(name, default)
 
     @property
     def newest_wall_s(self) -> float | None:
         """Wall time of the newest event of any stream but the baseline."""
-        times = [latest.wall_s for stream, latest in self.latest.items() if stream != "baseline"]
+        times = [wall for stream, (wall, _) in self.latest.items() if stream != "baseline"]
         return max(times) if times else None
 
     def _take(self, name: str, doc: dict[str, Any]) -> None:
-        if name == "event":
-            self._event(self._streams.get(doc["descriptor"], ""), doc)
-        elif name == "descriptor":
-            self._streams[doc["uid"]] = str(doc.get("name", "primary"))
+        if name == "descriptor":
+            stream = str(doc.get("name", "primary"))
+            self._streams[doc["uid"]] = stream
+            if stream == "primary":
+                self.readings.describe(doc["data_keys"])
             self._configured(doc)
         elif name == "start":
             self.start = doc
@@ -143,30 +162,19 @@ class LiveRun:
                 scale = data.get("spectrometer_full_scale")
                 self.spectra.full_scale = None if scale is None else float(scale)
 
-    def _event(self, stream: str, doc: Mapping[str, Any]) -> None:
+    def _event(self, doc: Mapping[str, Any]) -> None:
         data = doc["data"]
-        self.events += 1
-        self.latest[stream] = Latest(float(doc["time"]), data)
-        if stream == "baseline":
-            self.baseline = self.baseline or dict(data)
-            return
-        lab = data.get(LAB_TIME)
-        lab = float(doc["time"]) if lab is None else float(lab)
-        if stream == "primary" and self.lab_start is None:
-            self.lab_start = lab
+        stream = self._streams.get(doc["descriptor"], "")
+        self.latest[stream] = (doc["time"], data)
+        lab = data.get(LAB_TIME, doc["time"])
+        if stream == "primary":
+            if self.lab_start is None:
+                self.lab_start = lab
+            self.readings.add(lab, data)
+        elif stream == "baseline":
+            self.baseline = self.baseline or data
         if "spectrometer_counts" in data:
             self._spectrum(lab, data)
-        elif stream == "primary":
-            self._readings(lab, data)
-
-    def _readings(self, lab: float, data: Mapping[str, Any]) -> None:
-        for key, value in data.items():
-            if isinstance(value, int | float):
-                column = self.columns.get(key)
-                if column is None:
-                    column = self.columns[key] = Column()
-                column.times.append(lab)
-                column.values.append(value)
 
     def _spectrum(self, lab: float, data: Mapping[str, Any]) -> None:
         counts = np.asarray(data["spectrometer_counts"], dtype=float)

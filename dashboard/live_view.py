@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,15 +45,13 @@ class Look:
     spans: list[tuple[float, float]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.time, temperature = self.run.column(TEMPERATURE)
-        self.temperature = temperature
-        self.power = self._aligned(POWER) * (self._aligned(EMITTING) > 0)
+        self.time = self.run.times()
+        nothing = np.full(self.time.size, np.nan)
+        temperature, power, emitting = (self.run.column(name) for name in (TEMPERATURE, POWER, EMITTING))
+        self.temperature = nothing if temperature is None else temperature
+        # read back as emitting: what was set does not count
+        self.power = np.zeros(self.time.size) if power is None or emitting is None else power * (emitting > 0)
         self.spans = spans_of(self.time, self.power > 0)
-
-    def _aligned(self, name: str) -> Array:
-        """Values of a field at the readings of the temperature; zero where it was not read each time."""
-        _, values = self.run.column(name)
-        return values if values.size == self.time.size else np.zeros(self.time.size)
 
     @property
     def running(self) -> bool:
@@ -222,6 +220,11 @@ def _base(look: Look) -> float:
     return float(finite.mean()) if finite.size else float("nan")
 
 
+def with_areas(panels: Sequence[Panel]) -> list[Panel]:
+    """Return panels of which those without a place stand on the left."""
+    return [panel if panel.area else replace(panel, area="left") for panel in panels]
+
+
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
@@ -287,7 +290,7 @@ def _temperature(look: Look, fit: LiveFit | None, notes: Sequence[Note]) -> Pane
 
 def _newest(look: Look, stream: str) -> float | None:
     latest = look.run.latest.get(stream)
-    return None if latest is None else latest.wall_s
+    return None if latest is None else latest[0]
 
 
 def _residuals(look: Look, fit: LiveFit | None) -> Panel:
@@ -317,14 +320,18 @@ def _spectrum(look: Look) -> Panel:
     spectra = look.run.spectra
     common: dict[str, Any] = {"area": "right", "newest": _newest(look, "spectra"), "stale_s": float("inf")}
     if spectra.counts is None:
-        return Panel("spectrum", "Newest spectrum", "λ / nm", "counts / 1", empty="no spectrum yet", **{**common, "stale_s": 1e9})
+        return Panel(
+            "spectrum", "Newest spectrum", "λ / nm", "counts / 1", empty="no spectrum yet", **{**common, "stale_s": 1e9}
+        )
     axis, name = _axis(look, spectra.counts.size)
     levels = []
     words = spectra.phase.replace("_", " ")
     if spectra.full_scale:
         levels = [Level(spectra.full_scale, "full scale", True)]
         share = float(np.nanmax(spectra.counts)) / spectra.full_scale
-        words += f", peak {100 * share:.0f} % of full scale" + (" – NEAR SATURATION" if share > SATURATION_SHARE else "")
+        words += f", peak {100 * share:.0f} % of full scale" + (
+            " – NEAR SATURATION" if share > SATURATION_SHARE else ""
+        )
     traces = [Trace("", axis, spectra.counts, "measured", "line")]
     return Panel("spectrum", "Newest spectrum", name, "counts / 1", traces, levels=levels, words=words,
                  alt=f"Newest spectrum, {words}", **{**common, "stale_s": 1e9})  # fmt: skip

@@ -41,13 +41,21 @@ def offer(bench: Path | None) -> Offer:
         return Offer({}, False, str(error))
     real = [role for role, device in config.devices.items() if not device.simulated]
     if real:
-        words = f"{', '.join(real)} of the bench '{config.bench.name}' is real: a real run is started at the command line"
+        words = (
+            f"{', '.join(real)} of the bench '{config.bench.name}' is real: a real run is started at the command line"
+        )
         return Offer(plans, False, words)
     return Offer(plans, True, f"bench '{config.bench.name}': every instrument is simulated")
 
 
 def words_of(
-    plan: str, values: Mapping[str, str], data: Path, bench: Path | None, speed: str | None, seed: int | None, blank: str
+    plan: str,
+    values: Mapping[str, str],
+    data: Path,
+    bench: Path | None,
+    speed: str | None,
+    seed: int | None,
+    blank: str,
 ) -> list[str]:
     """Return the words behind `nanolab`; values that were left empty keep the plan's own."""
     words = ["run", plan, "--data", str(data)]

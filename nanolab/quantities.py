@@ -6,7 +6,7 @@ the program wants. Unit conversion is pint's; the grammar of the uncertainty is 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,12 @@ def quantity_reader(
     def read(text: object) -> Quantity:
         if isinstance(text, Quantity):
             return text
+        if isinstance(text, Mapping) and {"value", "unit"} <= text.keys():
+            # the form in which quantities stand in a run's start document
+            stored = Quantity(float(text["value"]), str(text["unit"]), text.get("standard_uncertainty"))
+            text = stored if stored.unit == unit else str(stored)
+            if isinstance(text, Quantity):
+                return text
         if not isinstance(text, str | int | float):
             raise ValueError(f"'{text}' is no quantity: write for example \"1.0{_shown(unit)}\"")
         quantity = parse_quantity(text, unit)

@@ -67,9 +67,7 @@ def fit_live(time_s: Array, temperature_c: Array, input_w: Array) -> LiveFit | N
     return LiveFit(float(tau), float(gain * power[lit[-1]]), float(base), rms, grid, base + gain * shape)
 
 
-def _solve(
-    tau: float, grid: Array, drive: Array, time: Array, temperature: Array
-) -> tuple[float, float, float, Array]:
+def _solve(tau: float, grid: Array, drive: Array, time: Array, temperature: Array) -> tuple[float, float, float, Array]:
     """Sum of squares, base, gain and shape on the grid for one time constant: a line of temperature against shape."""
     shape = mode_response(drive, float(grid[1] - grid[0]), 1.0 / tau)
     x = np.interp(time, grid, shape)

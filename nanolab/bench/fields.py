@@ -1,6 +1,5 @@
 """Kinds of quantities in bench and sample files: each reads text such as "1.00±0.01 mL" into its own unit."""
 
-from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -8,33 +7,18 @@ from pydantic import BeforeValidator
 from nanolab.quantities import Quantity, quantity_reader
 
 
-def _reader(
-    unit: str, low: float = float("-inf"), high: float = float("inf"), exclusive_low: bool = False
-) -> Callable[[object], object]:
-    read = quantity_reader(unit, low=low, high=high, exclusive_low=exclusive_low)
-
-    def validate(value: object) -> Quantity:
-        # the form in which quantities stand in a run's start document
-        if isinstance(value, Mapping) and {"value", "unit"} <= value.keys():
-            stored = Quantity(float(value["value"]), str(value["unit"]), value.get("standard_uncertainty"))
-            return read(stored if stored.unit == unit else str(stored))
-        return read(value)
-
-    return validate
-
-
-Power = Annotated[Quantity, BeforeValidator(_reader("W", 0.0, exclusive_low=True))]
-Temperature = Annotated[Quantity, BeforeValidator(_reader("degC", -20.0, 300.0))]
-Duration = Annotated[Quantity, BeforeValidator(_reader("s", 0.0, exclusive_low=True))]
-Energy = Annotated[Quantity, BeforeValidator(_reader("J", 0.0, exclusive_low=True))]
-Volume = Annotated[Quantity, BeforeValidator(_reader("mL", 0.0, exclusive_low=True))]
-Length = Annotated[Quantity, BeforeValidator(_reader("cm", 0.0, exclusive_low=True))]
-ParticleLength = Annotated[Quantity, BeforeValidator(_reader("nm", 0.0, exclusive_low=True))]
-Absorbance = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 6.0))]
-Share = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 1.0))]
-PositiveShare = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 1.0, exclusive_low=True))]
-Efficiency = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 1.2, exclusive_low=True))]
-Gain = Annotated[Quantity, BeforeValidator(_reader("1", 0.5, 2.0))]
-HeatCapacity = Annotated[Quantity, BeforeValidator(_reader("J/K", 0.0, exclusive_low=True))]
-HeatLoss = Annotated[Quantity, BeforeValidator(_reader("W/K", 0.0, exclusive_low=True))]
-MassConcentration = Annotated[Quantity, BeforeValidator(_reader("mg/L", 0.0))]
+Power = Annotated[Quantity, BeforeValidator(quantity_reader("W", low=0.0, exclusive_low=True))]
+Temperature = Annotated[Quantity, BeforeValidator(quantity_reader("degC", low=-20.0, high=300.0))]
+Duration = Annotated[Quantity, BeforeValidator(quantity_reader("s", low=0.0, exclusive_low=True))]
+Energy = Annotated[Quantity, BeforeValidator(quantity_reader("J", low=0.0, exclusive_low=True))]
+Volume = Annotated[Quantity, BeforeValidator(quantity_reader("mL", low=0.0, exclusive_low=True))]
+Length = Annotated[Quantity, BeforeValidator(quantity_reader("cm", low=0.0, exclusive_low=True))]
+ParticleLength = Annotated[Quantity, BeforeValidator(quantity_reader("nm", low=0.0, exclusive_low=True))]
+Absorbance = Annotated[Quantity, BeforeValidator(quantity_reader("1", low=0.0, high=6.0))]
+Share = Annotated[Quantity, BeforeValidator(quantity_reader("1", low=0.0, high=1.0))]
+PositiveShare = Annotated[Quantity, BeforeValidator(quantity_reader("1", low=0.0, high=1.0, exclusive_low=True))]
+Efficiency = Annotated[Quantity, BeforeValidator(quantity_reader("1", low=0.0, high=1.2, exclusive_low=True))]
+Gain = Annotated[Quantity, BeforeValidator(quantity_reader("1", low=0.5, high=2.0))]
+HeatCapacity = Annotated[Quantity, BeforeValidator(quantity_reader("J/K", low=0.0, exclusive_low=True))]
+HeatLoss = Annotated[Quantity, BeforeValidator(quantity_reader("W/K", low=0.0, exclusive_low=True))]
+MassConcentration = Annotated[Quantity, BeforeValidator(quantity_reader("mg/L", low=0.0))]

@@ -205,7 +205,9 @@ def explain(performance: "Performance", report: "Report | None", error: BaseExce
         name = signal.Signals(performance.signal_number).name
         return f"stopped by {name}: the laser was turned off first and read back off; the data are kept"
     if performance.stopped_by is not None:
-        return f"stopped by {performance.stopped_by}: the laser was turned off first and read back off; the data are kept"
+        return (
+            f"stopped by {performance.stopped_by}: the laser was turned off first and read back off; the data are kept"
+        )
     if isinstance(error, NanolabError):
         return str(error)
     if error is not None:

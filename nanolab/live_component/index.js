@@ -40,7 +40,7 @@ class Bench {
     parent.appendChild(this.root);
     this.button = this.root.querySelector('.stop');
     this.button.addEventListener('click', () => this.stop());
-    this.onKey = (event) => { if (event.key === 'Escape' && !event.defaultPrevented && !busyElsewhere(event)) this.stop(); };
+    this.onKey = (event) => { if (event.key === 'Escape' && !this.header?.bare && !event.defaultPrevented && !busyElsewhere(event)) this.stop(); };
     document.addEventListener('keydown', this.onKey);
     this.ticker = setInterval(() => this.tick(), 250);
     this.resize = new ResizeObserver(() => { for (const panel of this.panels.values()) panel.paint(); });
@@ -59,6 +59,7 @@ class Bench {
     if (this.header && this.header.run !== header.run) this.asked = null;
     this.header = header;
     this.root.dataset.run = header.run ?? '';
+    this.root.classList.toggle('bare', Boolean(header.bare));
     this.showTiles(header.tiles);
     const shown = look(this.root), columns = this.root.querySelector('.panels').children, wanted = new Set(header.panels.map((p) => p.id));
     for (const [id, panel] of this.panels) if (!wanted.has(id)) { panel.figure.remove(); this.panels.delete(id); }

@@ -36,6 +36,9 @@ NAMES = {
     "heat_capacity": "C, effective / (J/K)",
     "heat_loss": "hS / (W/K)",
 }
+SMALLEST_SHARE = 0.005
+"""Inputs with a smaller share of the variance explain nothing."""
+
 INPUTS = {
     "heat_capacity": "the effective heat capacity",
     "power_gain": "the calibration of the power meter",
@@ -109,7 +112,9 @@ def _restore(run_path: Path) -> _Restored:
     problems: list[str] = []
     forecast = ASSAY.forecast(setup)
     if run.start.get("prediction") != forecast.prediction:
-        problems.append("this version of nanolab predicts otherwise than the one that made the run; see the run's own file")
+        problems.append(
+            "this version of nanolab predicts otherwise than the one that made the run; see the run's own file"
+        )
     runs = {"sample": run, **_others(run, problems)}
     spectrum = setup.values.get("spectrum", "measure")
     file = None if spectrum in {"measure", "none"} else Path(spectrum)
@@ -127,7 +132,9 @@ def setup_of(run: "Run") -> "Setup":
     start = run.start
     missing = [name for name in ("sample", "bench", "parameters") if not isinstance(start.get(name), Mapping)]
     if missing:
-        raise FileInvalidError(f"{run.path}: its start document has no {', '.join(missing)}: it cannot be analysed again")
+        raise FileInvalidError(
+            f"{run.path}: its start document has no {', '.join(missing)}: it cannot be analysed again"
+        )
     source = Source(f"{run.path}, start document")
     sample = {key: value for key, value in start["sample"].items() if key != "name"}
     bench = {key: value for key, value in start["bench"].items() if value is not None}
@@ -169,7 +176,9 @@ def within(curve: HeatingCurve, window: tuple[float, float]) -> HeatingCurve:
     """Return the part of a curve between two times in s. FileInvalidError where too little is left to analyse."""
     inside = (curve.time_s >= window[0]) & (curve.time_s <= window[1])
     if not inside.any() or not curve.laser_on[inside].any():
-        raise FileInvalidError(f"from {window[0]:.0f} s to {window[1]:.0f} s the laser is never on: take a wider window")
+        raise FileInvalidError(
+            f"from {window[0]:.0f} s to {window[1]:.0f} s the laser is never on: take a wider window"
+        )
 
     def part(values: Any) -> Any:
         return None if values is None else values[inside]
@@ -253,7 +262,7 @@ def explanations(result: PhotothermalResult, prediction: Prediction) -> list[Exp
     for term, share in result.shares.items():
         name = INPUTS.get(term, term.replace("_", " "))
         moved = measured.standard_uncertainty * float(np.sqrt(max(share, 0.0)))
-        if moved <= 0:
+        if share < SMALLEST_SHARE or moved <= 0:
             continue
         needed = abs(gap) / moved
         words = f"{name} off by {needed:.1f} of its standard uncertainties"

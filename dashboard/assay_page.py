@@ -1,0 +1,130 @@
+"""One page for each assay that has one: measured on top of the prediction, parameters, verdict, cautions, what explains the gap."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard import frame
+from dashboard.catalogue import catalogue, when_words
+from dashboard.live_view import with_areas
+from dashboard.payload import pack
+from dashboard.tables import explanation_rows, model_rows, parameter_rows
+from nanolab.assay import Assay
+from nanolab.errors import NanolabError
+from nanolab.journal.catalog import RunInfo
+from nanolab.page import AssayPage, AssayView
+
+MOST_LISTED = 200
+
+
+def page(name: str, assay: Assay) -> None:
+    """Draw the page of one assay."""
+    frame.banner()
+    st.header(f"Assay: {name}")
+    shown: AssayPage = assay.page  # type: ignore[attr-defined]  # app.py asks for it before it makes this page
+    runs = [run for run in catalogue(frame.settings().data).runs if run.plan == name and run.status != "unreadable"]
+    runs = [run for run in runs if run.role in {"", "sample"}][::-1]
+    if not runs:
+        st.info(f"There is no {name} run in {frame.settings().data} yet. Start one: nanolab run {name}")
+        return
+    run = st.selectbox("Run", runs[:MOST_LISTED], format_func=label)
+    if run.status == "running":
+        st.info("This run is going on: see the live page. The analysis is made when it has ended.")
+        return
+    window = _window(run)
+    try:
+        view = _view(shown, run.path, _stamp(run.path), window)
+    except NanolabError as error:
+        st.warning(f"There is no analysis of this run: {error}")
+        return
+    draw(view)
+    _fit_window(run, view)
+    _models(shown, run.path)
+    downloads(run.path)
+
+
+def label(run: RunInfo) -> str:
+    """Return how a run is called in lists."""
+    return f"{when_words(run.time_s)}  {run.sample or run.plan}  {run.uid[:8]}  ({run.status})"
+
+
+def draw(view: AssayView) -> None:
+    """Draw the view of one run."""
+    stamp = "SIMULATED  " if view.simulated else ""
+    made = "" if view.stored else "  (made for looking: not what stands in the run folder)"
+    st.subheader(f"{stamp}{view.headline}{made}")
+    if view.verdict is not None:
+        word, z = view.verdict
+        st.markdown(
+            f"**Against the prediction made before the run: {word}, {abs(z):.1f} σ {'above' if z > 0 else 'below'}**"
+        )
+    frame.component()(data=pack(frame.panels_only(), with_areas(view.panels), frame.zooms("assay")), key="assay",
+                      on_zoom_change=lambda: None)  # fmt: skip
+    for words in view.problems:
+        st.warning(words)
+    left, right = st.columns([3, 2])
+    with left:
+        st.subheader("Parameters")
+        st.table(parameter_rows(view.parameters))
+    with right:
+        st.subheader("Cautions")
+        st.markdown("\n".join(f"- {text}" for text in view.cautions) or "No cautions.")
+        if view.explanations:
+            st.subheader("What would explain the gap")
+            st.markdown("One input alone, all others as believed:")
+            st.table(explanation_rows(view.explanations))
+
+
+def _stamp(path: Path) -> float:
+    """Time at which the result was last written: what is cached is good until then."""
+    try:
+        return (path / "result.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+@st.cache_data(max_entries=12, show_spinner="Analysing the run …")
+def _view(_page: AssayPage, path: Path, stamp: float, window: tuple[float, float] | None) -> AssayView:
+    return _page.view(path, window)
+
+
+@st.cache_data(max_entries=12, show_spinner="Comparing models …")
+def _compared(_page: AssayPage, path: Path, stamp: float) -> Sequence[Any]:
+    return _page.compare_models(path)
+
+
+def _window(run: RunInfo) -> tuple[float, float] | None:
+    chosen = st.session_state.get(f"window.{run.uid}")
+    limits = st.session_state.get(f"limits.{run.uid}")
+    return None if chosen is None or chosen == limits else (float(chosen[0]), float(chosen[1]))
+
+
+def _fit_window(run: RunInfo, view: AssayView) -> None:
+    if view.limits is None:
+        return
+    st.session_state[f"limits.{run.uid}"] = view.limits
+    st.slider(
+        "Fit window / s (drag; the stored result stays as it is)", *view.limits, value=view.window or view.limits,
+        key=f"window.{run.uid}", format="%.0f",
+    )  # fmt: skip
+
+
+def _models(shown: AssayPage, path: Path) -> None:
+    st.subheader("The same data under other models")
+    if not st.toggle("Compare models and conventions (takes a few seconds)"):
+        return
+    try:
+        st.table(model_rows(_compared(shown, path, _stamp(path))))
+    except NanolabError as error:
+        st.warning(f"The models cannot be compared: {error}")
+
+
+def downloads(path: Path) -> None:
+    """Offer what lies in the run folder."""
+    columns = st.columns(4)
+    offered = [("Figure (SVG)", "figure.svg", "image/svg+xml"), ("Result (JSON)", "result.json", "application/json")]
+    for column, (words, name, kind) in zip(columns, offered, strict=False):
+        if (path / name).is_file():
+            column.download_button(words, (path / name).read_bytes(), f"{path.name}-{name}", kind, on_click="ignore")
