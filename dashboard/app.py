@@ -3,6 +3,7 @@
 from functools import partial
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from dashboard import assay_page, devices_page, live_page, runs_page
 from nanolab.discovery import PLANS, entry_points_of, load
@@ -16,7 +17,7 @@ STYLE = """<style>
 </style>"""
 
 
-def assay_pages() -> list[st.Page]:  # type: ignore[valid-type]  # st.Page is a function that returns a StreamlitPage
+def assay_pages() -> list[StreamlitPage]:
     """Return a page for each assay that has one; an assay that cannot be imported has none."""
     pages = []
     for name in entry_points_of(PLANS):

@@ -110,9 +110,10 @@ def main_result(path: Path) -> MainResult | None:
             for name, found in document["result"].items()
             if isinstance(found, dict) and found.get("standard_uncertainty") is not None and "value" in found
         }
-        name = verdict.get("quantity") if verdict.get("quantity") in quantities else next(iter(quantities))
+        wanted = str(verdict.get("quantity", ""))
+        name = wanted if wanted in quantities else next(iter(quantities))
         value, u = float(quantities[name]["value"]), float(quantities[name]["standard_uncertainty"])
-        z = verdict.get("z") if verdict.get("quantity") == name else None
+        z = verdict.get("z") if wanted == name else None
         word = str(verdict.get("word", "")) if z is not None else ""
         return MainResult(name, value, u, word, z, len(document.get("cautions", [])))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):

@@ -18,7 +18,6 @@ from nanolab.journal.reader import open_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LIGHT = ("#0072B2", "#D55E00", "#00805E", "#A8497F", "#767676", "#16191D")
 DARK = ("#56B4E9", "#E69F00", "#2FBF93", "#CC79A7", "#A6A6A6", "#F0E442")

@@ -69,7 +69,7 @@ def panels_only() -> dict[str, Any]:
 
 def is_dark() -> bool:
     """Say whether the page is dark."""
-    return st.get_option("theme.base") != "light"
+    return bool(st.get_option("theme.base") != "light")
 
 
 def svg(picture: bytes, words: str) -> None:

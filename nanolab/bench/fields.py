@@ -6,7 +6,6 @@ from pydantic import BeforeValidator
 
 from nanolab.quantities import Quantity, quantity_reader
 
-
 Power = Annotated[Quantity, BeforeValidator(quantity_reader("W", low=0.0, exclusive_low=True))]
 Temperature = Annotated[Quantity, BeforeValidator(quantity_reader("degC", low=-20.0, high=300.0))]
 Duration = Annotated[Quantity, BeforeValidator(quantity_reader("s", low=0.0, exclusive_low=True))]

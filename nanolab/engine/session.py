@@ -94,8 +94,9 @@ def perform(
         with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
             engine = Engine(bench.clock, writer, bench.emergency_off, on_pause=writer.pause)
             engine.RE.preprocessors.append(SupplementalData(baseline=_for_baseline(bench)))
-            with StopListener(engine.stop, lambda: Path(writer.path)) as stop_requests:
-                for observer in (stop_requests, *observers):
+            with StopListener(engine.stop, lambda: writer.path) as stop_requests:
+                engine.fan_out.add(stop_requests)
+                for observer in observers:
                     engine.fan_out.add(observer)
                 for step in assay.runs(setup, bench, forecast):
                     outcome = _one_run(engine, writer, assay, setup, bench, forecast, step, progress, performance)

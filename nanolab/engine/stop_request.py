@@ -51,7 +51,7 @@ class StopListener:
         The folder of the run that is going on.
     """
 
-    def __init__(self, stop: Callable[[str], OffReport], folder: Callable[[], Path]) -> None:
+    def __init__(self, stop: Callable[[str], OffReport], folder: Callable[[], Path | None]) -> None:
         self._stop = stop
         self._folder = folder
         self._key = secrets.token_urlsafe(24)
@@ -87,8 +87,9 @@ class StopListener:
 
     def __call__(self, name: str, _doc: Mapping[str, Any]) -> None:
         """Take a document: the address appears with the start of a run and goes with its end."""
-        if name == "start" and self.url:
-            self._announced = Path(self._folder())
+        folder = self._folder() if name == "start" and self.url else None
+        if folder is not None:
+            self._announced = folder
             address = {"url": self.url, "key": self._key}
             write_whole(self._announced / STOP_ADDRESS, json.dumps(address).encode("ascii"))
             # whoever may stop the run is who may write its data
@@ -144,7 +145,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     timeout = HANG_UP_S
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_POST(self) -> None:
         """Answer a request to stop; 403 without the key."""
         listener = cast(_Server, self.server).listener
         try:

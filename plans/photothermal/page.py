@@ -278,7 +278,8 @@ def _panels(
     window: tuple[float, float] | None,
 ) -> list[Panel]:
     estimate = result.estimate
-    bins, fitted = estimate.prepared.bin_s, estimate.transfer.fit.fitted
+    there = estimate.prepared.present  # a bin without readings has no fitted value either
+    bins, fitted = estimate.prepared.bin_s[there], estimate.transfer.fit.fitted[there]
     on = whole.on_periods()
     prediction = found.prediction
     shift = (on[0][0] if on else 0.0) - predicted_start(prediction)
@@ -317,7 +318,7 @@ def _spectra(found: _Restored) -> list[Panel]:
 
 
 def _cooling(curve: HeatingCurve, result: PhotothermalResult) -> list[Panel]:
-    """ln of the share of the rise that is left against time after laser-off: a line where one loss rules."""
+    """Logarithm of the share of the rise that is left against time after laser-off: a line where one loss rules."""
     periods = curve.on_periods()
     base = result.estimate.base
     if not periods or base is None:

@@ -246,7 +246,8 @@ def _picture(
 ) -> Picture:
     curve = curve_of(run)
     found = result.estimate
-    fitted = np.interp(curve.time_s, found.prepared.bin_s, found.transfer.fit.fitted)
+    there = found.prepared.present  # a bin without readings has no fitted value either
+    fitted = np.interp(curve.time_s, found.prepared.bin_s[there], found.transfer.fit.fitted[there])
     starts = [time for time, on in curve.switch_times() if on]
     shift = (starts[0] if starts else 0.0) - predicted_start(prediction)
     spectra = {} if gathered.absorbance is None else gathered.absorbance.spectra
