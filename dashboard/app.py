@@ -6,9 +6,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard import assay_page, devices_page, live_page, runs_page
-from nanolab.discovery import PLANS, entry_points_of, load
-from nanolab.errors import NanolabError
-from nanolab.page import AssayPage
+from nanolab.discovery import PAGES, entry_points_of
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 4.2rem 1.6rem 2rem; max-width: none; }
@@ -18,17 +16,11 @@ STYLE = """<style>
 
 
 def assay_pages() -> list[StreamlitPage]:
-    """Return a page for each assay that has one; an assay that cannot be imported has none."""
-    pages = []
-    for name in entry_points_of(PLANS):
-        try:
-            assay = load(PLANS, name)
-        except NanolabError:
-            continue
-        if isinstance(getattr(assay, "page", None), AssayPage):
-            draw = partial(assay_page.page, name, assay)
-            pages.append(st.Page(draw, title=name.replace("_", " ").capitalize(), url_path=name))
-    return pages
+    """Return a page for each assay that brings one; it is imported when it is first looked at."""
+    return [
+        st.Page(partial(assay_page.page, name), title=name.replace("_", " ").capitalize(), url_path=name)
+        for name in entry_points_of(PAGES)
+    ]
 
 
 def main() -> None:

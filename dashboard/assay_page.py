@@ -11,7 +11,7 @@ from dashboard.catalogue import catalogue, when_words
 from dashboard.live_view import with_areas
 from dashboard.payload import pack
 from dashboard.tables import explanation_rows, model_rows, parameter_rows
-from nanolab.assay import Assay
+from nanolab.discovery import PAGES, load
 from nanolab.errors import NanolabError
 from nanolab.journal.catalog import RunInfo
 from nanolab.page import AssayPage, AssayView
@@ -19,11 +19,15 @@ from nanolab.page import AssayPage, AssayView
 MOST_LISTED = 200
 
 
-def page(name: str, assay: Assay) -> None:
+def page(name: str) -> None:
     """Draw the page of one assay."""
     frame.banner()
     st.header(f"Assay: {name}")
-    shown: AssayPage = assay.page  # type: ignore[attr-defined]  # app.py asks for it before it makes this page
+    try:
+        shown: AssayPage = load(PAGES, name)
+    except NanolabError as error:
+        st.warning(str(error))
+        return
     runs = [run for run in catalogue(frame.settings().data).runs if run.plan == name and run.status != "unreadable"]
     runs = [run for run in runs if run.role in {"", "sample"}][::-1]
     if not runs:

@@ -7,6 +7,7 @@ import threading
 import time
 import webbrowser
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from dashboard.settings import Settings
@@ -15,6 +16,8 @@ from nanolab.errors import NanolabError, UsageError
 ADDRESS = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 8501, 8520
 BROWSER_DEADLINE_S = 30.0
+
+PAGES_FIRST = ("dashboard.live_page", "dashboard.runs_page", "dashboard.devices_page", "dashboard.assay_page")
 
 OPTIONS = {
     "server.address": ADDRESS,
@@ -51,6 +54,8 @@ def serve(
         raise NanolabError(
             "the live page needs Streamlit, which is not installed: run `python -m pip install 'nanolab[dashboard]'`"
         ) from error
+    for name in PAGES_FIRST:  # before the first visitor asks: he would wait for it
+        import_module(name)
     chosen = free_port(port)
     os.environ.update(Settings(data, bench).environment())
     if browser:

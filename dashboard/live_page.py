@@ -19,8 +19,10 @@ def page() -> None:
     left, right = st.columns([3, 2])
     with left:
         note_form()
-    with right, st.expander("Start a run"):
-        start_form()
+    # a toggle and no expander: what is in an expander is made even while it is closed, and this imports every plan
+    with right:
+        if st.toggle("Start a run"):
+            start_form()
 
 
 @st.fragment(run_every=REFRESH_S)

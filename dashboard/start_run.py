@@ -9,11 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from nanolab.assay import Assay
 from nanolab.discovery import PLANS, entry_points_of, load
 from nanolab.errors import NanolabError
+
+if TYPE_CHECKING:
+    from nanolab.assay import Assay
 
 LOGS = ".dashboard"
 """Hidden folder in the data folder: what the runs started from the page said."""
@@ -25,7 +27,7 @@ SPEEDS = ("1", "10", "60", "max")
 class Offer:
     """What can be started: plans by name, and whether the page may start them (the whole bench is simulated)."""
 
-    plans: Mapping[str, Assay]
+    plans: "Mapping[str, Assay]"
     may_start: bool
     words: str
 

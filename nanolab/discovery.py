@@ -11,13 +11,15 @@ PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
 PAGES = "nanolab.pages"
+DASHBOARD = "nanolab.dashboard"
 
 _WORDS = {
     DEVICES: "driver",
     PLANS: "plan",
     SIMULATORS: "simulated instrument",
     WORLDS: "simulated world",
-    PAGES: "live page",
+    PAGES: "page of an assay",
+    DASHBOARD: "live page",
 }
 
 

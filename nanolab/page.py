@@ -1,6 +1,6 @@
 """What an assay shows on its page: curves, numbers and words from a run folder, drawn by whichever page there is.
 
-An assay that has a page carries it as the attribute ``page`` of what its entry point names.
+An assay brings its page along as an entry point ``nanolab.pages`` of its own name: an instance of `AssayPage`.
 """
 
 from collections.abc import Sequence

@@ -3,12 +3,11 @@
 For the screen only: the analysis after the run fits more than one mode, with uncertainties.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from nanolab.models.heat import mode_response, switched_input
 
 Array = npt.NDArray[np.float64]
 
@@ -51,27 +50,38 @@ def fit_live(time_s: Array, temperature_c: Array, input_w: Array) -> LiveFit | N
     lit = np.flatnonzero(power > 0)
     if time.size < FEWEST_POINTS or lit.size == 0 or time.size - lit[0] < FEWEST_POINTS or time[-1] <= time[0]:
         return None
-    grid = np.linspace(time[0], time[-1], GRID)
-    edges = np.flatnonzero(np.diff(power, prepend=0.0))
-    drive = switched_input(grid, [(float(time[edge]), float(power[edge])) for edge in edges])
+    steps = np.diff(power, prepend=0.0)
+    edges = np.flatnonzero(steps)
+    levels = [(float(time[edge]), float(steps[edge])) for edge in edges]
     since_on = float(time[-1] - time[lit[0]])
     taus = since_on * np.geomspace(SHORTEST_SHARE, LONGEST_SHARE, RATES_TRIED)
-    costs = [_solve(tau, grid, drive, time, temperature)[0] for tau in taus]
+    costs = [_solve(tau, levels, time, temperature)[0] for tau in taus]
     best = int(np.argmin(costs))
     fine = np.geomspace(taus[max(0, best - 1)], taus[min(RATES_TRIED - 1, best + 1)], RATES_TRIED)
-    solved = [(_solve(tau, grid, drive, time, temperature), tau) for tau in fine]
-    (cost, base, gain, shape), tau = min(solved, key=lambda item: item[0][0])
+    solved = [(_solve(tau, levels, time, temperature), float(tau)) for tau in fine]
+    (cost, base, gain), tau = min(solved, key=lambda item: item[0][0])
     if gain <= 0:
         return None
+    grid = np.linspace(time[0], time[-1], GRID)
     rms = float(np.sqrt(cost / time.size))
-    return LiveFit(float(tau), float(gain * power[lit[-1]]), float(base), rms, grid, base + gain * shape)
+    curve = base + gain * response(grid, levels, tau)
+    return LiveFit(tau, gain * float(power[lit[-1]]), base, rms, grid, curve)
 
 
-def _solve(tau: float, grid: Array, drive: Array, time: Array, temperature: Array) -> tuple[float, float, float, Array]:
-    """Sum of squares, base, gain and shape on the grid for one time constant: a line of temperature against shape."""
-    shape = mode_response(drive, float(grid[1] - grid[0]), 1.0 / tau)
-    x = np.interp(time, grid, shape)
+def response(time_s: Array, steps: Sequence[tuple[float, float]], tau_s: float) -> Array:
+    """Response (n,) of one mode of unit gain to an input that changes in steps (time in s, by how much)."""
+    shape = np.zeros(time_s.size)
+    for begin, by in steps:
+        shape += by * -np.expm1(-np.maximum(time_s - begin, 0.0) / tau_s)
+    return shape
+
+
+def _solve(
+    tau: float, steps: Sequence[tuple[float, float]], time: Array, temperature: Array
+) -> tuple[float, float, float]:
+    """Sum of squares, base and gain for one time constant: a line of temperature against the response."""
+    x = response(time, steps, tau)
     spread = x - x.mean()
     gain = float(spread @ temperature / max(float(spread @ spread), 1e-30))
     base = float(temperature.mean() - gain * x.mean())
-    return float(np.sum((temperature - base - gain * x) ** 2)), base, gain, shape
+    return float(np.sum((temperature - base - gain * x) ** 2)), base, gain

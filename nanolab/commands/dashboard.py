@@ -18,9 +18,9 @@ def command(
     bench: BenchFile = None,
 ) -> None:
     """Show runs while they grow: live page, analysis, past runs, devices. It reads run folders and owns no instrument."""
-    from nanolab.discovery import PAGES, load
+    from nanolab.discovery import DASHBOARD, load
 
-    serve = load(PAGES, "serve")
+    serve = load(DASHBOARD, "serve")
     say("live page on this machine only; Ctrl-C ends it, and a run that is going on goes on")
     raise typer.Exit(int(serve(_folder(data, bench), port, browser=browser, light=light, bench=bench)))
 

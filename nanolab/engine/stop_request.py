@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from nanolab.errors import NanolabError
-from nanolab.interfaces import OffReport
 from nanolab.journal.derived import write_derived
 from nanolab.journal.files import write_whole
+
+if TYPE_CHECKING:
+    from nanolab.interfaces import OffReport
 
 STOP_ADDRESS = "stop.json"
 """In the run folder while the run goes on: where and with which key a stop is asked for."""
@@ -51,7 +53,7 @@ class StopListener:
         The folder of the run that is going on.
     """
 
-    def __init__(self, stop: Callable[[str], OffReport], folder: Callable[[], Path | None]) -> None:
+    def __init__(self, stop: "Callable[[str], OffReport]", folder: Callable[[], Path | None]) -> None:
         self._stop = stop
         self._folder = folder
         self._key = secrets.token_urlsafe(24)

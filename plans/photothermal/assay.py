@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from nanolab.analysis.file_options import FileOptions
     from nanolab.bench.connect import Bench
     from nanolab.journal.reader import Run
-    from plans.photothermal.page import PhotothermalPage
 
 TYPICAL_BASELINE_S = 150.0
 TIME_CONSTANTS_HEATED = 5.0
@@ -76,13 +75,6 @@ class PhotothermalAssay:
     emits = True
     roles: Sequence[str] = ("laser", "thermocouple")
     plan = staticmethod(photothermal)
-
-    @property
-    def page(self) -> "PhotothermalPage":
-        """What the assay's page shows (imported when it is asked for: it brings the whole analysis along)."""
-        from plans.photothermal.page import PAGE
-
-        return PAGE
 
     def parameters(self) -> Sequence[Parameter]:
         """List what `--set` takes."""
