@@ -46,6 +46,8 @@ def photothermal_start(recipe: Recipe) -> dict[str, Any]:
     bench, sample = simulated_bench(), example_sample()
     setup = Setup(bench, sample, values, "none", Path("runs"), True)
     prediction = assay.forecast(setup).prediction
+    named = {**sample.model_dump(mode="json"), "name": recipe.sample}
+    named["sample"] = {**named["sample"], "name": recipe.sample}
     return {
         "uid": str(uuid.UUID(int=recipe.seed + 1 + (int(recipe.begun_s) << 16))),
         "time": recipe.begun_s or time.time(),
@@ -54,7 +56,7 @@ def photothermal_start(recipe: Recipe) -> dict[str, Any]:
         "role": "sample",
         "expected_s": BASELINE_S + HEAT_S + COOL_S,
         "powers_w": [POWER_W],
-        "sample": {**sample.model_dump(mode="json"), "name": recipe.sample},
+        "sample": named,
         "bench": bench.model_dump(mode="json"),
         "parameters": values,
         "simulated": True,

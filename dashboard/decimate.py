@@ -42,7 +42,7 @@ def inside(x: Array, y: Array, window: tuple[float, float] | None) -> tuple[Arra
     """Return the part of a curve within a window of x, and one point more on each side; all of it for None."""
     if window is None:
         return x, y
-    begin, end = np.searchsorted(x, window)
+    begin, end = np.searchsorted(x, window[0]), np.searchsorted(x, window[1], side="right")
     part = slice(max(0, int(begin) - 1), int(end) + 1)
     return x[part], y[part]
 

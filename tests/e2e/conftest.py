@@ -22,7 +22,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--no-first-run", "--disable-sync",
 )  # fmt: skip
-DEADLINE_MS = 60_000
+DEADLINE_MS = 120_000
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 
 expect.set_options(timeout=DEADLINE_MS)
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/e2e" in str(item.path.as_posix()):
             item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +174,17 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def running(data: Path, bench: Bench, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """Run `nanolab run ...` on the bench; it is ended with the block if it has not ended before."""
     command = [sys.executable, "-m", "nanolab", "run", *words, "--sim", bench.control, "--data", str(data)]
-    process = subprocess.Popen(
-        command, cwd=data.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    log = data.parent / "run.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command, cwd=data.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, text=True
+        )
     try:
         yield process
+    except BaseException:
+        sys.stderr.write(f"the run said: {log.read_text()}")
+        raise
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        process.wait(60)
