@@ -22,6 +22,9 @@ FULL_SCALE = 65535.0
 BASELINE_S, HEAT_S, COOL_S = 120.0, 600.0, 600.0
 AMBIENT_C, RISE_K, TAU_S, POWER_W = 22.5, 15.0, 270.0, 0.5
 
+METER_RATIO = 25.0
+"""Power at the sample plane over the reading of the meter on its pick-off, as the example bench says."""
+
 Document = tuple[str, dict[str, Any]]
 
 
@@ -104,14 +107,14 @@ def event(start: Mapping[str, Any], name: str, number: int, wall_s: float, data:
 
 PRIMARY = {
     "laser_power": "W", "laser_emitting": "", "laser_current": "A", "laser_valid": "", "thermocouple_sample": "degC",
-    "thermocouple_sample_valid": "", "thermocouple_ambient": "degC", "run_state_cycle": "", "run_state_lab_time": "s",
+    "thermocouple_sample_valid": "", "powermeter_power": "W", "powermeter_valid": "", "thermocouple_ambient": "degC", "run_state_cycle": "", "run_state_lab_time": "s",
 }  # fmt: skip
 
 
 def descriptors(start: Mapping[str, Any]) -> list[Document]:
     """Return the descriptors of `primary` and `spectra`."""
     text = {"source": "synthetic", "dtype": "string", "shape": []}
-    primary = {**numbers(PRIMARY), "run_state_phase": text, "laser_reason": text}
+    primary = {**numbers(PRIMARY), "run_state_phase": text, "laser_reason": text, "powermeter_reason": text}
     counts = {"source": "synthetic", "dtype": "array", "shape": [PIXELS], "dtype_numpy": "<f8"}
     spectra = {
         "spectrometer_counts": counts,
@@ -147,7 +150,8 @@ def reading(lab_s: float, recipe: Recipe, noise: np.random.Generator) -> dict[st
         "laser_power": POWER_W if on else 0.0, "laser_emitting": int(on), "laser_current": 0.84 if on else 0.0,
         "laser_valid": 1, "laser_reason": "",
         "thermocouple_sample": temperature_at(lab_s, recipe.rise_k) + float(noise.normal(0.0, 0.02)),
-        "thermocouple_sample_valid": 1, "thermocouple_ambient": 22.4, "run_state_phase": phase, "run_state_cycle": 0,
+        "thermocouple_sample_valid": 1, "powermeter_power": POWER_W / METER_RATIO if on else 0.0, "powermeter_valid": 1,
+        "powermeter_reason": "", "thermocouple_ambient": 22.4, "run_state_phase": phase, "run_state_cycle": 0,
         "run_state_lab_time": lab_s,
     }  # fmt: skip
 

@@ -40,8 +40,8 @@ def page(name: str) -> None:
     window = _window(run)
     try:
         view = _view(shown, run.path, _stamp(run.path), window)
-    except NanolabError as error:
-        st.warning(f"There is no analysis of this run: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever an assay's code makes of a strange run is said, and costs this view only
+        st.warning(f"There is no analysis of this run: {explained(error)}")
         return
     draw(view)
     _fit_window(run, view)
@@ -121,8 +121,15 @@ def _models(shown: AssayPage, path: Path) -> None:
         return
     try:
         st.table(model_rows(_compared(shown, path, _stamp(path))))
-    except NanolabError as error:
-        st.warning(f"The models cannot be compared: {error}")
+    except Exception as error:  # noqa: BLE001 - as above
+        st.warning(f"The models cannot be compared: {explained(error)}")
+
+
+def explained(error: Exception) -> str:
+    """Return an error in a sentence."""
+    if isinstance(error, NanolabError):
+        return str(error)
+    return f"its readings are not what the analysis expects ({type(error).__name__}: {error}); is the run cut short?"
 
 
 def downloads(path: Path) -> None:

@@ -108,6 +108,7 @@ def _restore(run_path: Path) -> _Restored:
         raise FileInvalidError(
             f"this is a {role} without particles: its efficiency is not defined; choose the sample's run"
         )
+    curve_of(run)  # says in a sentence what a run that was cut short lacks, before anything is averaged
     setup = setup_of(run)
     problems: list[str] = []
     forecast = ASSAY.forecast(setup)

@@ -170,6 +170,14 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         process.stdout.close()
 
 
+def until(true: Callable[[], bool], what: str, deadline_s: float = 120.0) -> None:
+    """Wait in wall time for another process."""
+    end = time.monotonic() + deadline_s
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def running(data: Path, bench: Bench, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """Run `nanolab run ...` on the bench; it is ended with the block if it has not ended before."""
@@ -180,6 +188,8 @@ def running(data: Path, bench: Bench, *words: str) -> Iterator["subprocess.Popen
             command, cwd=data.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, text=True
         )
     try:
+        # nothing else is started before the run is under way: its links have deadlines in wall time
+        until(lambda: process.poll() is not None or bool(list(data.glob("*/*/docs.jsonl"))), "the run does not begin")
         yield process
     except BaseException:
         sys.stderr.write(f"the run said: {log.read_text()}")

@@ -3,26 +3,16 @@
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Bench, Open, running, serving
+from tests.e2e.conftest import Bench, Open, running, serving, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Debian's browser are of POSIX")
 
 HEAT = ("photothermal", "--blank", "none", "--set", "spectrum=none", "--set", "baseline_s=40", "--set", "heat_s=3000")
-
-
-def until(true: Callable[[], bool], what: str, deadline_s: float = 120.0) -> None:
-    """Wait in wall time for another process."""
-    end = time.monotonic() + deadline_s
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def points(page: Page) -> int:
@@ -35,7 +25,7 @@ def laser_on(page: Page) -> None:
 
 def test_the_curve_grows_and_stop_turns_the_laser_off(bench: Bench, new_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "runs"
-    with serving(data) as pages, running(data, bench, *HEAT) as run:
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
         page = new_page(pages.url)
         laser_on(page)
         expect(page.locator(".banner em")).to_have_text("SIMULATED")
@@ -58,7 +48,7 @@ def test_escape_on_another_page_stops_too_and_a_note_goes_into_the_run_folder(
     bench: Bench, new_page: Open, tmp_path: Path
 ) -> None:
     data = tmp_path / "runs"
-    with serving(data) as pages, running(data, bench, *HEAT) as run:
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
         page = new_page(pages.url)
         laser_on(page)
         page.get_by_label("Note (goes into the run folder").fill("bubble at the wall")
@@ -105,7 +95,7 @@ def test_the_run_outlives_the_page_and_a_killed_run_is_called_interrupted(
 
 def test_a_page_that_lost_its_server_says_that_it_knows_nothing(bench: Bench, new_page: Open, tmp_path: Path) -> None:
     data = tmp_path / "runs"
-    with serving(data) as pages, running(data, bench, *HEAT) as run:
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
         page = new_page(pages.url)
         laser_on(page)
         os.kill(pages.process.pid, signal.SIGKILL)
