@@ -107,7 +107,7 @@ def test_a_run_is_started_as_a_process_of_its_own_with_its_words_in_a_hidden_fol
         seen.update(words, command=command)
         return plain([sys.executable, "-c", "print('done')"], stdin=words["stdin"], stdout=words["stdout"])
 
-    monkeypatch.setattr(start_run.subprocess, "Popen", popen)
+    monkeypatch.setattr("dashboard.start_run.subprocess.Popen", popen)
     started = start_run.start(["run", "monitor"], tmp_path)
     assert started.process.wait(30) == 0
     assert seen["command"][-2:] == ["run", "monitor"]

@@ -22,10 +22,10 @@ def script(module: str) -> str:
 def own_store(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Point the pages at the data folder, and let go of its files afterwards."""
     monkeypatch.setenv(DATA, str(data))
-    frame.store.clear()  # type: ignore[attr-defined]  # what cache_resource adds to the function
+    frame.store.clear()
     yield
     frame.store().close()
-    frame.store.clear()  # type: ignore[attr-defined]  # as above
+    frame.store.clear()
 
 
 def run_page(module: str) -> AppTest:

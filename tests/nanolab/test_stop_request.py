@@ -77,7 +77,12 @@ def test_without_the_key_nothing_happens(
     listening: Callable[..., StopListener], folder: Path, body: bytes, code: int
 ) -> None:
     stopped: list[str] = []
-    listener = listening(lambda who: stopped.append(who) or OFF)
+
+    def stop(who: str) -> OffReport:
+        stopped.append(who)
+        return OFF
+
+    listener = listening(stop)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(listener.url, data=body, timeout=10.0)
     assert refused.value.code == code
