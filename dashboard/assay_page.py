@@ -1,13 +1,12 @@
 """One page for each assay that has one: measured on top of the prediction, parameters, verdict, cautions, what explains the gap."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from dashboard import frame
 from dashboard.catalogue import catalogue, when_words
+from dashboard.jobs import Job
 from dashboard.live_view import with_areas
 from dashboard.payload import pack
 from dashboard.tables import explanation_rows, model_rows, parameter_rows
@@ -17,36 +16,50 @@ from nanolab.journal.catalog import RunInfo
 from nanolab.page import AssayPage, AssayView
 
 MOST_LISTED = 200
+SHORT_S = 0.5
+"""Wall time for which a page waits for an analysis before it is drawn without."""
 
 
 def page(name: str) -> None:
     """Draw the page of one assay."""
-    frame.banner()
+    top = st.container()
+    pending = content(name)
+    with top:
+        frame.banner(pending)
+
+
+def content(name: str) -> Job | None:
+    """Draw all but the banner; return the job that it waits for, if it does."""
     st.header(f"Assay: {name}")
     try:
         shown: AssayPage = load(PAGES, name)
     except NanolabError as error:
         st.warning(str(error))
-        return
+        return None
     runs = [run for run in catalogue(frame.settings().data).runs if run.plan == name and run.status != "unreadable"]
     runs = [run for run in runs if run.role in {"", "sample"}][::-1]
     if not runs:
         st.info(f"There is no {name} run in {frame.settings().data} yet. Start one: nanolab run {name}")
-        return
+        return None
     run = st.selectbox("Run", runs[:MOST_LISTED], format_func=label)
     if run.status == "running":
         st.info("This run is going on: see the live page. The analysis is made when it has ended.")
-        return
+        return None
     window = _window(run)
-    try:
-        view = _view(shown, run.path, _stamp(run.path), window)
-    except Exception as error:  # noqa: BLE001 - whatever an assay's code makes of a strange run is said, and costs this view only
-        st.warning(f"There is no analysis of this run: {explained(error)}")
-        return
-    draw(view)
-    _fit_window(run, view)
-    _models(shown, run.path)
+    job = frame.store().jobs.get(
+        ("view", run.path, _stamp(run.path), window), lambda: shown.view(run.path, window)
+    )
+    if not job.wait(SHORT_S):
+        st.info("Analysing the run …")
+        return job
+    if job.error is not None:
+        st.warning(f"There is no analysis of this run: {explained(job.error)}")
+        return None
+    draw(job.value)
+    _fit_window(run, job.value)
+    pending = _models(shown, run.path)
     downloads(run.path)
+    return pending
 
 
 def label(run: RunInfo) -> str:
@@ -89,16 +102,6 @@ def _stamp(path: Path) -> float:
         return 0.0
 
 
-@st.cache_data(max_entries=12, show_spinner="Analysing the run …")
-def _view(_page: AssayPage, path: Path, stamp: float, window: tuple[float, float] | None) -> AssayView:
-    return _page.view(path, window)
-
-
-@st.cache_data(max_entries=12, show_spinner="Comparing models …")
-def _compared(_page: AssayPage, path: Path, stamp: float) -> Sequence[Any]:
-    return _page.compare_models(path)
-
-
 def _window(run: RunInfo) -> tuple[float, float] | None:
     chosen = st.session_state.get(f"window.{run.uid}")
     limits = st.session_state.get(f"limits.{run.uid}")
@@ -115,14 +118,19 @@ def _fit_window(run: RunInfo, view: AssayView) -> None:
     )  # fmt: skip
 
 
-def _models(shown: AssayPage, path: Path) -> None:
+def _models(shown: AssayPage, path: Path) -> Job | None:
     st.subheader("The same data under other models")
     if not st.toggle("Compare models and conventions (takes a few seconds)"):
-        return
-    try:
-        st.table(model_rows(_compared(shown, path, _stamp(path))))
-    except Exception as error:  # noqa: BLE001 - as above
-        st.warning(f"The models cannot be compared: {explained(error)}")
+        return None
+    job = frame.store().jobs.get(("models", path, _stamp(path)), lambda: shown.compare_models(path))
+    if not job.wait(SHORT_S):
+        st.info("Comparing models …")
+        return job
+    if job.error is not None:
+        st.warning(f"The models cannot be compared: {explained(job.error)}")
+    else:
+        st.table(model_rows(job.value))
+    return None
 
 
 def explained(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard.jobs import Job
 from dashboard.live_view import Look, header_of
 from dashboard.payload import Zooms, pack
 from dashboard.settings import Settings
@@ -131,7 +132,9 @@ def stop(path: Path | None, key: str = KEY) -> None:
 
 
 @st.fragment(run_every=1.0)
-def banner() -> None:
-    """Draw the banner on a page that has no live panels of its own."""
+def banner(waiting_for: Job | None = None) -> None:
+    """Draw the banner on a page that has no live panels of its own; draw the page anew when a job is done."""
     found = current()
     mount(header_now(found), path=None if found.run is None else found.run.path, key="banner")
+    if waiting_for is not None and waiting_for.wait(0.0):
+        st.rerun()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dashboard.folders import newest_run, unreadable
+from dashboard.jobs import Jobs
 from dashboard.live_run import LiveRun
 from dashboard.start_run import Started
 from nanolab.errors import NanolabError
@@ -29,6 +30,7 @@ class Store:
     """Runs that are followed, by path; safe to use from several sessions at once."""
 
     started: list[Started] = field(default_factory=list)
+    jobs: Jobs = field(default_factory=Jobs)
     _runs: "OrderedDict[Path, LiveRun]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -92,7 +92,7 @@ function drawAxes({ g, box, px, py, x0, x1, y0, y1, look }, panel) {
     g.fillText(text, x, box.top + box.height + 5);
   }
   g.textAlign = 'right'; g.textBaseline = 'middle';
-  for (const [v, text] of ticks(y0, y1, Math.max(2, box.height / 45))) {
+  for (const [v, text] of ticks(y0, y1, Math.max(4, box.height / 45))) {
     const y = Math.round(py(v)) + 0.5;
     if (!panel.heat) { g.beginPath(); g.moveTo(box.left, y); g.lineTo(box.left + box.width, y); g.stroke(); }
     g.fillText(text, box.left - 6, y);

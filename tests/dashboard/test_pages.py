@@ -95,12 +95,16 @@ def test_the_assay_page_shows_the_result_and_refuses_in_words(make_run: MakeRun,
     path = make_run(result=0.7)
     text = "from dashboard import assay_page\nassay_page.page('photothermal')\n"
     app = AppTest.from_string(text, default_timeout=110.0).run()
+    assert frame.store().jobs.wait_for_all(110.0)
+    app.run()
     assert [error.value for error in app.exception] == []
     assert "SIMULATED  η = " in app.subheader[0].value
     assert "Against the prediction made before the run" in words(app)
     assert app.table[0].value["quantity / unit"].tolist()[0] == "η, efficiency / 1"
     cut_short(path, 20)
     (path / "result.json").unlink()
+    app.run()
+    assert frame.store().jobs.wait_for_all(110.0)
     app.run()
     assert [error.value for error in app.exception] == []
     assert "There is no analysis of this run" in words(app)

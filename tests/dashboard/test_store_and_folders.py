@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.synthetic import cut_short
 from dashboard.folders import look_at_folder, newest_run
+from dashboard.jobs import MOST_KEPT, Jobs
 from dashboard.start_run import Started, last_line
 from dashboard.store import MOST_OPEN, Store
 from nanolab.journal.folder import DOCUMENTS
@@ -124,3 +125,20 @@ def test_time_of_a_run_without_a_readme(make_run: MakeRun, data: Path) -> None:
     (path / "README.txt").unlink()
     assert newest_run(data).path == path
     assert time.time() - (path / DOCUMENTS).stat().st_mtime < 3600.0
+
+
+def test_jobs_are_shared_kept_for_a_while_and_their_errors_are_values() -> None:
+    jobs = Jobs()
+    calls: list[int] = []
+    first = jobs.get("a", lambda: calls.append(1))
+    assert jobs.get("a", lambda: calls.append(2)) is first
+    assert first.wait(30.0)
+    assert calls == [1]
+    failed = jobs.get("b", lambda: [][0])
+    assert failed.wait(30.0)
+    assert isinstance(failed.error, IndexError)
+    for number in range(MOST_KEPT):
+        jobs.get(number, lambda: None)
+    assert jobs.wait_for_all(30.0)
+    assert jobs.get("a", lambda: None) is not first
+    assert jobs.wait_for_all(30.0)

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from benchmarks.synthetic import Recipe, write_run
-from tests.e2e.conftest import Open, Pages, serving
+from tests.e2e.conftest import Open, Pages, serving, until
 
 NAMES = ("live", "photothermal", "runs", "devices")
 ADDRESSES = {"live": "", "photothermal": "photothermal", "runs": "runs", "devices": "devices"}
@@ -95,11 +95,7 @@ def test_a_zoom_stays_when_new_data_come(new_page: Open, pages: Pages) -> None:
     zoomed = canvas.get_attribute("data-xr")
     assert zoomed != whole
     paints = int(page.locator(".bench").first.get_attribute("data-paints") or 0)
-    page.wait_for_function(
-        "n => +document.querySelector('.bench')?.dataset.paints >= n || [...document.querySelectorAll('*')]"
-        ".some(e => e.shadowRoot?.querySelector('.bench')?.dataset.paints >= n)",
-        arg=paints + 4,
-    )
+    until(lambda: int(page.locator(".bench").first.get_attribute("data-paints") or 0) >= paints + 4, "no refresh")
     assert canvas.get_attribute("data-xr") == zoomed
     canvas.dblclick()
     assert canvas.get_attribute("data-xr") == whole
