@@ -8,6 +8,9 @@ from pydantic import model_validator
 from devices.linked import LinkSettings, quantity
 from nanolab.quantities import Quantity
 
+DARK_SHARE = 0.01
+"""Below this share of full scale (and below half the threshold) a measured current is no emission."""
+
 
 class ITC4001Settings(LinkSettings):
     """The laser's table of bench.toml; quantities as text with units."""
@@ -30,6 +33,11 @@ class ITC4001Settings(LinkSettings):
     """Emission is refused while the diode is further than this from `tec_temperature`, K."""
     calibration_date: datetime.date | None = None
     """When slope and threshold were measured."""
+
+    @property
+    def dark_current_a(self) -> float:
+        """Diode current, A, up to which nothing is emitted: above the noise of the read-back, below the threshold."""
+        return min(DARK_SHARE * self.full_scale_a, max(0.5 * self.threshold_current.value, 1e-3))
 
     def current_for(self, power_w: float) -> float:
         """Return the diode current in A that gives `power_w` at the sample plane."""

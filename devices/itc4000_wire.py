@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 
 from devices.itc4000_settings import ITC4001Settings
 from devices.itc4000_words import LASER_ON, PREVENTS_EMISSION, TEC_ON, Look, remedy, words
+from devices.laser import LOOK_EVERY_S
 from devices.scpi import ReportedError, Scpi
 from nanolab.errors import DeviceError, RefusedError
-
-LOOK_EVERY_S = 0.05
-"""Wall time between two looks while off (or on) is being confirmed."""
 
 READ_BACK_SHARE = 1e-3
 """A read-back may differ by this share of full scale: the resolution of the controller."""
@@ -22,17 +20,25 @@ QUERIES = ("OUTP1?", "STAT:OPER:COND?", "STAT:MEAS:COND?", "MEAS:CURR1?", "MEAS:
 class ITC4000Wire:
     """The wire side of the laser driver: currents in A, temperatures in degC.
 
-    DeviceError where the instrument misbehaves, RefusedError where its protections forbid emission.
+    DeviceError where the instrument misbehaves, RefusedError where its protections forbid emission. Keeps
+    `devices.laser.LaserWire`.
     """
+
+    off_line = OFF
 
     def __init__(self, scpi: Scpi, settings: ITC4001Settings) -> None:
         self.scpi = scpi
         self.settings = settings
         self.tolerance_a = READ_BACK_SHARE * settings.full_scale_a
 
-    def write_current(self, current_a: float) -> None:
-        """Write the diode current and read it back."""
-        self._write_checked("SOUR:CURR", current_a)
+    def prepare(self, power_w: float) -> None:
+        """Write limit, mode, temperature and the diode current for this power in W; each is read back."""
+        self.prepare_emission()
+        self._write_checked("SOUR:CURR", self.settings.current_for(power_w))
+
+    def protections(self) -> str:
+        """Return what the measurement condition word says, empty where nothing is active."""
+        return words(self.look().condition)
 
     def refuse_protected(self, look: Look) -> None:
         """Raise RefusedError where a protection is active that forbids emission."""
@@ -48,6 +54,7 @@ class ITC4000Wire:
             scpi.word(fields[2], "STAT:MEAS:COND?"),
             scpi.measured(fields[3], "MEAS:CURR1?"),
             scpi.measured(fields[4], "MEAS:TEMP?"),
+            self.settings.dark_current_a,
         )
 
     def look(self) -> Look:
@@ -55,12 +62,12 @@ class ITC4000Wire:
         return self._parse(self.scpi.ask(*QUERIES))
 
     def say_off(self) -> tuple[Look, str]:
-        """Send off and return what the controller reports then, with the entry of its error queue if there is one."""
+        """Send off and return what the controller reports then, and what its error queue said, if anything."""
         message = ";:".join((OFF, *QUERIES, "SYST:ERR?"))
         reply = self.scpi.link.exchange(message)
         fields = self.scpi.fields(reply, len(QUERIES) + 1, message)
         entry = fields.pop()
-        return self._parse(fields), "" if entry.startswith(("+0,", "0,")) else entry
+        return self._parse(fields), "" if entry.startswith(("+0,", "0,")) else f"the error queue said {entry}"
 
     def prepare_emission(self) -> None:
         """Write the current limit, make sure of constant current, start the TEC and look at its temperature."""

@@ -1,5 +1,6 @@
 """Status words of the Thorlabs 4000 series in plain language, and one look at the laser through its read-backs."""
 
+import math
 from dataclasses import dataclass
 
 LASER_ON = 1 << 11
@@ -49,17 +50,27 @@ def remedy(condition: int) -> str:
 
 @dataclass(frozen=True)
 class Look:
-    """What the controller reports in one exchange: current in A, temperature of the diode in degC (NaN: unreadable)."""
+    """What the controller reports in one exchange: current in A, temperature of the diode in degC (NaN: unreadable).
+
+    A current up to `dark_current_a` is no emission. Keeps `devices.laser.LaserLook`.
+    """
 
     output: bool
     operation: int
     condition: int
     current_a: float
     temperature_c: float
+    dark_current_a: float
 
-    def emitting(self, dark_current_a: float) -> bool:
-        """Return True where any of the read-backs says that the laser is on; an unreadable current says nothing."""
-        return self.output or bool(self.operation & LASER_ON) or self.current_a > dark_current_a
+    @property
+    def emitting(self) -> bool:
+        """True where any of the read-backs says that the laser is on; an unreadable current says nothing."""
+        return self.output or bool(self.operation & LASER_ON) or self.current_a > self.dark_current_a
+
+    @property
+    def dark(self) -> bool:
+        """True where all of them say off and the current can be read."""
+        return not self.emitting and math.isfinite(self.current_a)
 
     def says(self) -> str:
         """Return the read-backs that matter for off, in words."""

@@ -23,8 +23,8 @@ Plan = Generator[Msg, Any, Any]
 class Parameter:
     """One parameter of a plan, as `--set NAME=VALUE` sees it.
 
-    ``kind`` is ``number``, ``integer``, ``numbers`` (a list), ``text`` or ``choice``. A default of None means
-    that a rule of the plan decides.
+    ``kind`` is ``number``, ``integer``, ``numbers`` (a list), ``quantity`` (with its uncertainty), ``text`` or
+    ``choice``. A default of None means that a rule of the plan decides.
     """
 
     name: str
@@ -56,7 +56,10 @@ class Parameter:
             return text
         if self.kind == "numbers":
             return [self._limited(parse_quantity(part, self.unit).value) for part in text.strip("[]").split(",")]
-        value = self._limited(parse_quantity(text, self.unit).value)
+        quantity = parse_quantity(text, self.unit)
+        value = self._limited(quantity.value)
+        if self.kind == "quantity":
+            return quantity
         if self.kind == "integer":
             if value != int(value):
                 raise ValueError("a whole number is wanted")

@@ -23,6 +23,7 @@ from nanolab.errors import ExitCode, NanolabError, UsageError, nearest
 COMMANDS = {
     "run": "nanolab.commands.run",
     "analyze": "nanolab.commands.analyze",
+    "analyses": "nanolab.commands.analyses",
     "plans": "nanolab.commands.plans",
     "devices": "nanolab.commands.devices",
     "runs": "nanolab.commands.runs",

@@ -6,12 +6,19 @@ from typing import Any
 
 from nanolab.errors import NanolabError, UsageError, nearest
 
+ANALYSES = "nanolab.analyses"
 DEVICES = "nanolab.devices"
 PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
 
-_WORDS = {DEVICES: "driver", PLANS: "plan", SIMULATORS: "simulated instrument", WORLDS: "simulated world"}
+_WORDS = {
+    ANALYSES: "analysis of files",
+    DEVICES: "driver",
+    PLANS: "plan",
+    SIMULATORS: "simulated instrument",
+    WORLDS: "simulated world",
+}
 
 
 @cache

@@ -1,7 +1,8 @@
 """What a plan may ask of an instrument, whoever made it.
 
 Every device is also a plain Bluesky device (readable, stageable). Its name on the bench is its role
-(``laser``, ``thermocouple``, ``spectrometer``, ``powermeter``, ``cuvette``), and its readings are named
+(``laser``, ``thermocouple``, ``spectrometer``, ``powermeter``, ``shutter``, ``deadman``, ``pump``, ``cuvette_holder``, ``ph``,
+``cuvette``), and its readings are named
 ``<role>_<what>`` as listed in each protocol, so that an analysis finds them whichever instrument gave them.
 
 An invalid reading is data: the value is NaN, ``<role>_valid`` is 0, ``<role>_reason`` says why in a few words
@@ -14,7 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from bluesky.protocols import Status
 
-ROLES = ("laser", "thermocouple", "spectrometer", "powermeter", "cuvette")
+ROLES = (
+    "laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman", "pump", "cuvette_holder", "ph", "cuvette",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,12 @@ class Laser(Instrument, Protocol):
     """A laser whose value is its optical power at the sample plane, in watts, by its calibration.
 
     Readings: ``laser_power`` (set power, W; 0 when not emitting), ``laser_emitting`` (0 or 1, read back),
-    ``laser_current`` (A, measured), ``laser_valid``, ``laser_reason``.
+    ``laser_current`` (A, measured), ``laser_valid``, ``laser_reason``. A laser that needs seconds or minutes of lab time
+    before it emits (a delay that regulations ask for, a warm-up) finishes `set` when its start is under way, has a
+    signal ``starting``, and reads ``laser_starting`` 1 until light comes.
+
+    A laser that cannot choose its power declares ``powers_w`` (W, ascending): it takes 0 and these, and refuses what
+    lies between. One that does not measure its current declares ``measures_current = False`` and reads NaN.
     """
 
     wavelength_nm: float
@@ -125,6 +133,33 @@ class Laser(Instrument, Protocol):
 
     def resume(self) -> None:
         """Allow emission again after a fresh check of the interlock."""
+
+
+@runtime_checkable
+class Shutter(Instrument, Protocol):
+    """Lets the beam pass (1) or blocks it (0).
+
+    Readings: ``shutter_open`` (0 or 1, by the blade's own sensor), ``shutter_valid``, ``shutter_reason``. Closing it does
+    not turn the laser off.
+    """
+
+    def set(self, is_open: float) -> Status:
+        """Open (1), or close and verify it (0). Done when the blade's sensor agrees."""
+
+    def check_value(self, is_open: float) -> None:
+        """Raise where this is neither 0 nor 1."""
+
+    def shut(self) -> OffReport:
+        """Close at once, read the blade back, and report. Never raises."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """Close, verified (RunEngine calls this)."""
+
+    def pause(self) -> None:
+        """Close, verified (RunEngine calls this)."""
+
+    def resume(self) -> None:
+        """Allow opening again after a fresh check of the interlock."""
 
 
 @runtime_checkable
@@ -160,6 +195,87 @@ class PowerMeter(Instrument, Protocol):
 
     position: str
     to_sample_plane: float
+
+
+@runtime_checkable
+class Pump(Instrument, Protocol):
+    """A dosing pump whose value is the volume that it has infused since it was connected, in mL, by its own counter.
+
+    Readings: ``pump_dispensed`` (mL infused), ``pump_withdrawn`` (mL), ``pump_pumping`` (0 or 1), ``pump_rate`` (mL/min as
+    set), ``pump_status`` (a word: ``infusing``, ``stopped``, ``paused`` ...), ``pump_valid``, ``pump_reason``.
+
+    `set` and `dispense` are done when the pump is seen to run; a plan polls ``pump_pumping`` and ``pump_dispensed`` for
+    the end (`plans.dispensing`). While it pumps it must be read at least every `read_within_s` of lab time: whoever
+    stops reading stops the pump (its own watchdog does, if it has one).
+    """
+
+    max_volume_ml: float
+    max_rate_ml_per_min: float
+    read_within_s: float
+
+    def set(self, total_ml: float, *, rate_ml_per_min: float | None = None) -> Status:
+        """Infuse until this total; done once it runs, or at once where the total is reached."""
+
+    def check_value(self, total_ml: float) -> None:
+        """Raise where this total is outside the limits."""
+
+    def dispense(self, volume_ml: float, rate_ml_per_min: float) -> Status:
+        """Infuse this volume (negative: withdraw) at this rate; done once it runs."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop pumping, read back. Never raises: the reading says so where that was not seen."""
+
+    def pause(self) -> None:
+        """Stop pumping and remember the order."""
+
+    def resume(self) -> None:
+        """Go on with an order that `pause` interrupted."""
+
+    def acknowledge(self, reason: str) -> None:
+        """Release the pump after an alarm, with a person's reason; until then it refuses to run."""
+
+
+@runtime_checkable
+class TemperatureController(Instrument, Protocol):
+    """A temperature-controlled cuvette holder whose value is the target of its block, in degC.
+
+    Readings: ``cuvette_holder_temperature`` (block, degC), ``cuvette_holder_target`` (degC), ``cuvette_holder_probe``
+    (degC in the liquid; NaN without a probe), ``cuvette_holder_stable`` (0 or 1, the controller's own view of the block: the
+    sample lags behind), ``cuvette_holder_controlling`` (0 or 1), ``cuvette_holder_stirring`` (rpm; 0 while at rest),
+    ``cuvette_holder_valid``, ``cuvette_holder_reason``.
+
+    `set` is done when target and control read back; a plan polls for the temperature (`plans.thermostat`).
+    """
+
+    limits: tuple[float, float]
+
+    def set(self, target_c: float, *, ramp_k_per_min: float | None = None) -> Status:
+        """Control to this temperature, at full drive or at a rate; done when read back."""
+
+    def check_value(self, target_c: float) -> None:
+        """Raise where this temperature is outside the limits."""
+
+    def stir(self, speed_rpm: float) -> Status:
+        """Stir at this speed, or not (0); done when read back."""
+
+    def off(self) -> OffReport:
+        """Switch temperature control and stirrer off and read it back. Never raises."""
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop heating towards a target that is not reached."""
+
+
+@runtime_checkable
+class PhProbe(Instrument, Protocol):
+    """A pH meter.
+
+    Readings: ``ph_value`` (pH), ``ph_compensation`` (degC that the meter compensates for), ``ph_valid``, ``ph_reason``.
+    Configuration: ``ph_calibration_points``, ``ph_acid_slope`` and ``ph_base_slope`` (per cent of the Nernst slope),
+    ``ph_offset`` (mV).
+    """
+
+    def compensate(self, temperature_c: float) -> Status:
+        """Tell the meter the temperature of the liquid; done when read back."""
 
 
 @runtime_checkable

@@ -135,6 +135,22 @@ def laser_guard(plan: Plan, laser: Any) -> Plan:
     return guarded
 
 
+def emit(laser: Any, power_w: float, look_every_s: float = 0.5) -> Plan:
+    """Set a laser's power in W and wait, on lab time, while its start is under way (a delay, a warm-up).
+
+    A laser that needs such a start has a reading ``<role>_starting``, which falls to 0 when light comes, when something
+    keeps it from coming, or when the laser's own time for it is over: whoever reads the laser next judges which it was.
+    """
+    yield from bps.mv(laser, power_w)
+    while power_w > 0.0 and hasattr(laser, "starting"):
+        yield Msg("trigger", laser, group="emit")
+        yield Msg("wait", None, group="emit")
+        reading = yield Msg("read", laser)
+        if not reading[f"{laser.name}_starting"]["value"]:
+            return
+        yield Msg("sleep", None, look_every_s)
+
+
 def readings_until(
     devices: Sequence[Any],
     clock: Clock,

@@ -174,9 +174,13 @@ class Connection:
 
 
 class TcpEndpoint:
-    """A listener on the loopback interface; many clients, one session each."""
+    """A listener on the loopback interface; many clients, one session each.
 
-    def __init__(self, loop: Loop, session: Callable[[], Session], port: int = 0) -> None:
+    `alone`: one client at a time, as on a serial port behind a device server; another one is hung up on.
+    """
+
+    def __init__(self, loop: Loop, session: Callable[[], Session], port: int = 0, *, alone: bool = False) -> None:
+        self._alone = alone
         self._loop = loop
         self._session = session
         self._listener: socket.socket | None = None
@@ -213,8 +217,17 @@ class TcpEndpoint:
         with suppress(OSError):  # the client may have gone again
             channel, _ = self._listener.accept()
             channel.setblocking(False)
+            if self._alone and self._taken():
+                channel.close()
+                return
             channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections.append(Connection(self._loop, channel, self._session()))
+
+    def _taken(self) -> bool:
+        # a client that hangs up and calls again at once has closed its first connection, only not been seen to
+        for connection in self.connections():
+            connection.ready(selectors.EVENT_READ)
+        return bool(self.connections())
 
     def connections(self) -> list[Connection]:
         """Return the connections that are open."""

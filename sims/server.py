@@ -104,7 +104,9 @@ class SimulationServer:
         self.clock.start()
 
     def _open(self, role: str, instrument: InstrumentSimulator, port: int) -> list[TcpEndpoint | PtyEndpoint]:
-        endpoints: list[TcpEndpoint | PtyEndpoint] = [TcpEndpoint(self, instrument.connection, port)]
+        endpoints: list[TcpEndpoint | PtyEndpoint] = [
+            TcpEndpoint(self, instrument.connection, port, alone=instrument.one_client)
+        ]
         if instrument.serial and hasattr(os, "openpty"):
             endpoints.append(PtyEndpoint(self, instrument.connection, role))
         return endpoints
@@ -134,10 +136,13 @@ class SimulationServer:
 
     def step(self, longest_wait_s: float | None) -> None:
         """Wait for something to do, at most `longest_wait_s` (None: as long as it takes), and do it."""
-        for key, events in self.selector.select(self._wait_s(longest_wait_s)):
+        ready = self.selector.select(self._wait_s(longest_wait_s))
+        looked_s = time.monotonic()
+        for key, events in ready:
             key.data(events)
         if self._late:
             self._send_late()
+        self._tick_by_the_wall(looked_s)
         if self.clock.speed is not None:
             self.clock.catch_up()
             if self._waiting:
@@ -147,12 +152,22 @@ class SimulationServer:
         waits = [self.clock.wall_s_until_due(), longest_wait_s]
         if self._late:
             waits.append(max(self._late[0][0] - time.monotonic(), 0.0))
+        due = min((instrument.due_wall_s for instrument in self._instruments.values()), default=math.inf)
+        if due < math.inf:
+            waits.append(max(due - time.monotonic(), 0.0))
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _send_late(self) -> None:
         now = time.monotonic()
         while self._late and self._late[0][0] <= now:
             heapq.heappop(self._late)[2].flush()
+
+    def _tick_by_the_wall(self, looked_s: float) -> None:
+        # what had arrived by then has been taken in; what came during a step that took long has not, and must not look
+        # like a client that was silent
+        for instrument in self._instruments.values():
+            if instrument.due_wall_s <= looked_s:
+                instrument.wall_tick(looked_s)
 
     def _resume(self) -> None:
         for connection in list(self._waiting):

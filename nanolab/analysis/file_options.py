@@ -1,15 +1,16 @@
 """What `nanolab analyze` asks of an assay: files, how to read them, and what is known beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nanolab.analysis.tables import ReadOptions
+from nanolab.errors import UsageError, nearest
 from nanolab.quantities import Quantity
 
 if TYPE_CHECKING:
-    from nanolab.assay import Report
+    from nanolab.assay import Parameter, Report
 
 QUANTITIES: Mapping[str, tuple[str, float, float]] = {
     "power_w": ("W", 0.0, 100.0),
@@ -60,6 +61,8 @@ class FileOptions:
         Also analyse under every published convention; also draw.
     seed : int
         Of the Monte Carlo propagation.
+    settings : mapping
+        Values of the analysis' own parameters, every one of them, as `settings_of` reads them.
     """
 
     files: Sequence[Path]
@@ -78,12 +81,44 @@ class FileOptions:
     ladder: bool = False
     picture: bool = False
     seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class FileAnalyst(Protocol):
-    """An assay that analyses files measured by others."""
+    """An assay that analyses files measured by others, found through the entry points `nanolab.analyses`.
+
+    ``file_options`` are the options of `nanolab analyze` that it uses, by the name of the command's parameter
+    (``columns`` for ``--map``); any other one that a call gives is refused.
+    """
 
     name: str
+    summary: str
+    file_options: Collection[str]
+
+    def file_parameters(self) -> "Sequence[Parameter]":
+        """List the parameters that `--set` takes."""
 
     def analyze_files(self, options: FileOptions) -> "Report":
         """Analyse; FileInvalidError or UsageError where the files or options cannot be used."""
+
+
+def settings_of(analyst: FileAnalyst, settings: Sequence[str]) -> dict[str, Any]:
+    """Check `--set NAME=VALUE` texts against what an analysis declares and fill in its defaults.
+
+    UsageError names the nearest parameter where one is unknown, and one that is given twice.
+    """
+    parameters = {parameter.name: parameter for parameter in analyst.file_parameters()}
+    values = {name: parameter.default for name, parameter in parameters.items()}
+    seen: set[str] = set()
+    for setting in settings:
+        name, separator, text = (part.strip() for part in setting.partition("="))
+        if not separator:
+            raise UsageError(f"--set {setting}: write NAME=VALUE")
+        if name not in parameters:
+            hint = nearest(name, list(parameters)) if parameters else "it takes none"
+            raise UsageError(f"--set {name}: the analysis '{analyst.name}' has no such parameter; {hint}")
+        if name in seen:
+            raise UsageError(f"--set {name}: given twice")
+        seen.add(name)
+        values[name] = parameters[name].parse(text)
+    return values

@@ -17,7 +17,7 @@ def choose_columns(table: TextTable, wanted: Mapping[str, str]) -> dict[str, tup
     chosen: dict[str, tuple[int, Column]] = {}
     for key, where in wanted.items():
         asked = parse_map_key(key)
-        index = _column_index(table, where, f"--map {key}={where}")
+        index = column_index(table, where, f"--map {key}={where}")
         heading = understand(table.header[index]) if table.header else Column(None, None)
         same = heading.kind == asked.kind and heading.problem is None
         unit = asked.unit or (heading.unit if same else None)
@@ -62,7 +62,8 @@ def _check_complete(table: TextTable, chosen: Mapping[str, object], problems: Se
     )
 
 
-def _column_index(table: TextTable, name: str, asked: str) -> int:
+def column_index(table: TextTable, name: str, asked: str) -> int:
+    """Return which column a heading or a number (from 0) means; UsageError, beginning with `asked`, otherwise."""
     headings = list(table.header or ())
     if name in headings:
         return headings.index(name)
@@ -76,12 +77,15 @@ def _column_index(table: TextTable, name: str, asked: str) -> int:
     raise UsageError(f"{asked}: {table.path} has no column '{name}'; {nearest(name, headings)}")
 
 
-def select_rows(table: TextTable, where: Mapping[str, str]) -> list[Row]:
-    """Return the rows whose columns have the values asked for; UsageError names the nearest known one."""
+def select_rows(table: TextTable, where: Mapping[str, str], fewest: int = 2) -> list[Row]:
+    """Return the rows whose columns have the values asked for; UsageError names the nearest known one.
+
+    FileInvalidError where fewer than `fewest` rows are left.
+    """
     rows = list(table.rows)
     for name, value in where.items():
         asked = f"--where {name}={value}"
-        index = _column_index(table, name, asked)
+        index = column_index(table, name, asked)
         texts = [row.fields[index] if index < len(row.fields) else "" for row in rows]
         number = table.number(value)
         same = [
@@ -92,7 +96,7 @@ def select_rows(table: TextTable, where: Mapping[str, str]) -> list[Row]:
             known = sorted(set(texts))
             raise UsageError(f"{asked}: {table.path} has no such value in '{name}'; {nearest(value, known[:50])}")
         rows = [row for row, keep in zip(rows, same, strict=True) if keep]
-    if len(rows) < 2:
+    if len(rows) < fewest:
         raise FileInvalidError(f"{table.path}: {len(rows)} row of data is no curve; at least two are needed")
     return rows
 

@@ -87,7 +87,7 @@ def read_curve(path: Path, options: ReadOptions | None = None) -> CurveTable:
     chosen = choose_columns(table, options.columns)
     rows = select_rows(table, options.where)
     values = {kind: _numbers(table, rows, at, kind) for kind, (at, _) in chosen.items()}
-    notes = _remarks(table)
+    notes = remarks_of(table)
     time_s = values["time"] * seconds_per(chosen["time"][1].unit)
     rows, keep = _complete_time(table, rows, time_s, notes)
     values = {kind: column[keep] for kind, column in values.items()}
@@ -257,7 +257,8 @@ def _laser(
     return None
 
 
-def _remarks(table: TextTable) -> list[Caution]:
+def remarks_of(table: TextTable) -> list[Caution]:
+    """Return a caution that names the lines of a table which are neither heading nor data, if there are any."""
     if not table.remarks:
         return []
     shown = "; ".join(f"{n}: '{text[:60]}'" for n, text in table.remarks[:3])

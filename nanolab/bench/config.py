@@ -13,7 +13,9 @@ from nanolab.discovery import DEVICES, entry_points_of, load
 from nanolab.errors import FileInvalidError, NanolabError, UsageError, nearest
 from nanolab.quantities import Quantity
 
-ROLES = ("laser", "thermocouple", "spectrometer", "powermeter")
+ROLES = (
+    "laser", "thermocouple", "spectrometer", "powermeter", "shutter", "deadman", "pump", "cuvette_holder", "ph",
+)  # fmt: skip
 """Tables of a bench file that name an instrument (the cuvette is exchanged by a person or by the simulator)."""
 
 SIMULATED = "simulated"
@@ -97,6 +99,11 @@ class BenchConfig(Table):
     thermocouple: DeviceConfig | None = None
     spectrometer: DeviceConfig | None = None
     powermeter: DeviceConfig | None = None
+    shutter: DeviceConfig | None = None
+    deadman: DeviceConfig | None = None
+    pump: DeviceConfig | None = None
+    cuvette_holder: DeviceConfig | None = None
+    ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     simulation: SimulationConfig = SimulationConfig()
 

@@ -32,11 +32,17 @@ EXAMPLE_DRIVERS = {
     "powermeter": "thorlabs_pm100d",
 }
 
+OPTIONAL_DRIVERS = {"pump": "new_era_ne1000", "cuvette_holder": "qnw_tc1", "ph": "atlas_ezo_ph"}
+"""Instruments that the example bench lacks; their tables are written as comments."""
+
 _HEADINGS = {
     "laser": "The laser: its calibration at the sample plane, and what it must not exceed.",
     "thermocouple": "The thermometer: one channel is named sample; ambient and holder are worth having.",
     "spectrometer": "The spectrometer, whose strobe output switches the lamp.",
     "powermeter": "The power meter: what it reads during a run is the power at its own place.",
+    "pump": "The syringe pump: its syringe, and how much may be dosed. It doses by the diameter that is written here.",
+    "cuvette_holder": "The temperature-controlled cuvette holder: it has no watchdog, so its targets are limited here.",
+    "ph": "The pH meter; it is calibrated with fresh buffers, by hand.",
 }
 
 EXAMPLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
@@ -50,6 +56,14 @@ EXAMPLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "thermocouple": {},
     "spectrometer": {"integration_time": "20 ms", "averages": 20},
     "powermeter": {"position": "pickoff", "wavelength": "808 nm", "to_sample_plane": "25.0"},
+    "pump": {
+        "syringe_diameter": "8.66 mm",
+        "syringe_volume": "3 mL",
+        "syringe_content": "2.4 mL",
+        "contents": "0.1 M HCl",
+    },
+    "cuvette_holder": {},
+    "ph": {},
 }
 """What the example bench states beyond each driver's defaults."""
 
@@ -107,6 +121,7 @@ def bench_template(resources: Resources | None = None) -> str:
     lines += _table("bench", BenchTable, {"name": "example bench"})
     for role, driver in EXAMPLE_DRIVERS.items():
         lines += _device_table(role, driver)
+    lines += _optional_tables()
     lines += _table("limits", LimitsConfig, _defaults(LimitsConfig))
     lines += _table("simulation", SimulationConfig, {})
     return "\n".join(lines)
@@ -172,7 +187,14 @@ def _device_table(role: str, driver: str) -> list[str]:
     except NanolabError as error:  # a package that this platform lacks must not cost the other instruments
         return [*_comment(f"[{role}] is left out: {error}"), ""]
     lines = [*_comment(_HEADINGS[role]), f"[{role}]", f'driver = "{driver}"', f'address = "{SIMULATED}"']
-    return [*lines, *_keys(model, EXAMPLE_SETTINGS[role]), ""]
+    return [*lines, *_keys(model, EXAMPLE_SETTINGS.get(role, {})), ""]
+
+
+def _optional_tables() -> list[str]:
+    lines = _comment('Further instruments. Take the "## " off the lines of one that you have (or want simulated).')
+    for role, driver in OPTIONAL_DRIVERS.items():
+        lines += [f"## {line}" if line else "" for line in _device_table(role, driver)]
+    return lines
 
 
 def _table(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> list[str]:

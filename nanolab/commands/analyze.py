@@ -1,4 +1,7 @@
-"""`nanolab analyze ASSAY FILE...`: the analysis of a run, on curves measured by anybody.
+"""`nanolab analyze ASSAY FILE...`: the analysis of a run, on files measured by anybody.
+
+Each assay has parameters of its own behind `--set` and says which of the other options it uses; one that it does not
+use is an error, so that nothing a user states is passed over in silence.
 
 `command` is longer than other functions: typer wants one parameter for each option.
 """
@@ -19,9 +22,21 @@ if TYPE_CHECKING:
     from nanolab.quantities import Quantity
 
 
+ALWAYS = frozenset({"assay", "files", "settings", "out", "as_json"})
+"""Parameters of the command that every analysis understands."""
+
+
 def command(
-    assay: Annotated[str, typer.Argument(help="Whose analysis, for example photothermal.")],
+    context: typer.Context,
+    assay: Annotated[str, typer.Argument(help="Whose analysis (see `nanolab analyses`).")],
     files: Annotated[list[Path], typer.Argument(help="Curves, one preparation each.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE, a parameter of the analysis; `nanolab analyses ASSAY` lists them."),
+    ] = None,
+    rule: Annotated[
+        str | None, typer.Option(metavar="fda|ema|all", help="Similarity: which points are compared.")
+    ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option("--map", help="Columns by number (from 0) or heading: time=0,temperature=1,duty=2."),
@@ -79,14 +94,16 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Folder for result.json, ladder.csv and figure.svg.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Analyse curves measured elsewhere as if they were a run of the assay.
+    """Analyse files measured elsewhere as if they were a run of the assay.
 
     Every number takes VALUE±U; without U a stated default applies, with a caution. Units may be written:
     "0.5±0.02 W" and "500 mW ± 4 %" are both understood.
     """
-    from nanolab.analysis.file_options import FileOptions
+    from nanolab.analysis.file_options import FileOptions, settings_of
     from nanolab.analysis.tables import ReadOptions
 
+    analyst = find_analyst(assay)
+    check_used(analyst, given_options(context))
     if blank is not None and blank_dt_k is not None:
         raise UsageError("--blank and --blank-dt-k exclude each other: give the curve or its steady rise")
     if absorbance is not None and spectrum is not None:
@@ -125,19 +142,39 @@ def command(
         ladder=ladder,
         picture=out is not None,
         seed=seed,
+        settings=settings_of(analyst, [*(settings or ()), *([] if rule is None else [f"rule={rule}"])]),
     )
-    raise typer.Exit(int(run(assay, options, out, as_json)))
+    raise typer.Exit(int(run(analyst, options, out, as_json)))
 
 
-def run(assay: str, options: "FileOptions", out: Path | None, as_json: bool) -> ExitCode:
+def given_options(context: typer.Context) -> dict[str, str]:
+    """Return the options that a call gave: name of the command's parameter to how it is written."""
+    given = {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is not None and source.name == "COMMANDLINE" and parameter.name not in ALWAYS:
+            given[str(parameter.name)] = parameter.opts[0]
+    return given
+
+
+def check_used(analyst: "FileAnalyst", given: Mapping[str, str]) -> None:
+    """Raise UsageError for the first option that the analysis does not use, naming what it does use."""
+    for name, written in given.items():
+        if name not in analyst.file_options:
+            raise UsageError(
+                f"{written}: the analysis '{analyst.name}' does not use this option; "
+                f"`nanolab analyses {analyst.name}` lists what it uses"
+            )
+
+
+def run(analyst: "FileAnalyst", options: "FileOptions", out: Path | None, as_json: bool) -> ExitCode:
     """Analyse, show and keep; returns the exit code."""
     if any((path / "docs.jsonl").is_file() for path in options.files):
         from nanolab.commands.reanalyze import reanalyze
 
-        return reanalyze(assay, options.files, ladder=options.ladder, out=out, as_json=as_json)
-    analyst = find_analyst(assay)
+        return reanalyze(analyst.name, options.files, ladder=options.ladder, out=out, as_json=as_json)
     count = len(options.files)
-    sys.stderr.write(f"analysing {count} file{'' if count == 1 else 's'} with the method of '{assay}'\n")
+    sys.stderr.write(f"analysing {count} file{'' if count == 1 else 's'} with the method of '{analyst.name}'\n")
     report = analyst.analyze_files(options)
     document = contract(report)
     refusal = None
@@ -161,13 +198,12 @@ def run(assay: str, options: "FileOptions", out: Path | None, as_json: bool) -> 
 
 
 def find_analyst(name: str) -> "FileAnalyst":
-    """Return the assay of that name, if it analyses files; UsageError otherwise."""
-    from nanolab.discovery import load
+    """Return the analysis of that name; UsageError otherwise."""
+    from nanolab.discovery import ANALYSES, PLANS, entry_points_of, load
 
-    assay = load("nanolab.plans", name)
-    if not hasattr(assay, "analyze_files"):
+    if name in entry_points_of(PLANS) and name not in entry_points_of(ANALYSES):
         raise UsageError(f"the plan '{name}' has no analysis of files")
-    analyst: FileAnalyst = assay
+    analyst: FileAnalyst = load(ANALYSES, name)
     return analyst
 
 

@@ -36,22 +36,25 @@ def _list(assays: "list[Assay]", as_json: bool) -> None:
 def _show(assay: "Assay", as_json: bool) -> None:
     parameters = assay.parameters()
     if as_json:
-        write_json({"name": assay.name, "summary": assay.summary, "parameters": [_as_dict(p) for p in parameters]})
+        write_json(
+            {"name": assay.name, "summary": assay.summary, "parameters": [parameter_as_dict(p) for p in parameters]}
+        )
         return
     write_line(f"{assay.name}: {assay.summary}")
     write_line(f"needs: {', '.join(assay.roles)}")
-    rows = [
-        (
-            p.name,
-            p.kind,
-            "" if p.unit == "1" else p.unit,
-            "by rule" if p.default is None else str(p.default),
-            limits_in_words(p),
-            p.meaning,
-        )
-        for p in parameters
-    ]
-    write_table(("parameter", "type", "unit", "default", "limits", "meaning"), rows)
+    write_table(("parameter", "type", "unit", "default", "limits", "meaning"), [parameter_row(p) for p in parameters])
+
+
+def parameter_row(parameter: "Parameter") -> tuple[str, str, str, str, str, str]:
+    """Return what a table says of a parameter: name, type, unit, default, limits, meaning."""
+    return (
+        parameter.name,
+        parameter.kind,
+        "" if parameter.unit == "1" else parameter.unit,
+        "by rule" if parameter.default is None else str(parameter.default),
+        limits_in_words(parameter),
+        parameter.meaning,
+    )
 
 
 def limits_in_words(parameter: "Parameter") -> str:
@@ -64,7 +67,8 @@ def limits_in_words(parameter: "Parameter") -> str:
     return f"{'' if low is None else f'{low:g}'}…{'' if high is None else f'{high:g}'}"
 
 
-def _as_dict(parameter: "Parameter") -> dict[str, Any]:
+def parameter_as_dict(parameter: "Parameter") -> dict[str, Any]:
+    """Return a parameter in machine-readable form."""
     return {
         "name": parameter.name,
         "type": parameter.kind,

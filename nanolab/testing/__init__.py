@@ -11,9 +11,15 @@ A check that fails raises AssertionError with a sentence. A rig may leave out wh
 checks then look at what is left.
 """
 
+from nanolab.testing.byte_wire import ScriptedBytes
+from nanolab.testing.deadman import Toggler
 from nanolab.testing.laser import laser_contract
+from nanolab.testing.ph_probe import ph_probe_contract
 from nanolab.testing.powermeter import powermeter_contract
+from nanolab.testing.pump import pump_contract
 from nanolab.testing.rig import Check, Rig, RigMaker
+from nanolab.testing.shutter import shutter_contract
+from nanolab.testing.temperature_controller import temperature_controller_contract
 from nanolab.testing.thermometer import thermometer_contract
 from nanolab.testing.wire import CLOSE, LineServer, ScriptedServer
 
@@ -23,8 +29,14 @@ __all__ = [
     "LineServer",
     "Rig",
     "RigMaker",
+    "ScriptedBytes",
     "ScriptedServer",
+    "Toggler",
     "laser_contract",
+    "ph_probe_contract",
     "powermeter_contract",
+    "pump_contract",
+    "shutter_contract",
+    "temperature_controller_contract",
     "thermometer_contract",
 ]

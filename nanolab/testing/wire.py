@@ -21,10 +21,13 @@ class LineServer:
     ----------
     answer : callable
         Takes one received line without its terminator, returns the bytes to send (empty: silence) or `CLOSE`.
+    ends : bytes
+        What ends a line: a newline, or a carriage return as on many serial instruments.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, ends: bytes = b"\n") -> None:
         self._answer = answer
+        self._ends = ends
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         """The port that is served."""
@@ -106,7 +109,7 @@ class LineServer:
         if not data:
             self._drop(connection)
             return
-        *lines, self._open[connection] = (self._open[connection] + data).split(b"\n")
+        *lines, self._open[connection] = (self._open[connection] + data).split(self._ends)
         for line in lines:
             text = line.decode("ascii", "backslashreplace").rstrip("\r")
             self.received.append(text)
@@ -132,8 +135,8 @@ class ScriptedServer(LineServer):
     Leaving it raises AssertionError where a line came that was not expected, or an expected one did not come.
     """
 
-    def __init__(self, transcript: Sequence[tuple[str, bytes | None]]) -> None:
-        super().__init__(self._play)
+    def __init__(self, transcript: Sequence[tuple[str, bytes | None]], ends: bytes = b"\n") -> None:
+        super().__init__(self._play, ends)
         self._script = list(transcript)
 
     def expect(self, *steps: tuple[str, bytes | None]) -> None:

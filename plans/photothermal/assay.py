@@ -22,6 +22,14 @@ TYPICAL_BASELINE_S = 150.0
 TIME_CONSTANTS_HEATED = 5.0
 BLANK_BASELINE_S = 120.0
 
+FILE_OPTIONS = (
+    "columns", "where", "lines", "invalid_value", "power_w", "watts_per_duty", "absorbance", "spectrum", "wavelength_nm",
+    "path_cm", "window", "albedo", "heat_capacity_j_per_k", "liquid_heat_capacity_j_per_k",
+    "wall_heat_capacity_j_per_k", "ambient_c", "thermometer_gain", "power_gain", "laser_on_s", "laser_off_s", "blank",
+    "blank_where", "blank_dt_k", "blank_power_w", "sample", "method", "ladder", "seed",
+)  # fmt: skip
+"""Options of `nanolab analyze` that the photothermal analysis uses."""
+
 
 @dataclass(frozen=True)
 class Course:
@@ -75,6 +83,7 @@ class PhotothermalAssay:
     emits = True
     roles: Sequence[str] = ("laser", "thermocouple")
     plan = staticmethod(photothermal)
+    file_options = FILE_OPTIONS
 
     def parameters(self) -> Sequence[Parameter]:
         """List what `--set` takes."""
@@ -155,6 +164,10 @@ class PhotothermalAssay:
             found_file = None
         prediction: Prediction = forecast.inputs["prediction"]
         return report(found, conditions, setup.sample, prediction, spectrum_file=found_file, with_ladder=ladder)
+
+    def file_parameters(self) -> Sequence[Parameter]:
+        """List what `--set` takes in the analysis of files: nothing, it has options of its own."""
+        return ()
 
     def analyze_files(self, options: "FileOptions") -> Report:
         """Analyse curves measured by others."""

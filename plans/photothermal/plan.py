@@ -15,7 +15,7 @@ from nanolab.assay import Plan
 from nanolab.engine.clock import Clock, WallClock
 from nanolab.errors import LimitTripError
 from nanolab.safety.limits import LimitJudge, RunLimits
-from plans.stubs import Lamp, PhaseEnd, Reading, RunState, fixed_length, laser_guard, readings_until, steady, tick
+from plans.stubs import Lamp, PhaseEnd, Reading, RunState, emit, fixed_length, laser_guard, readings_until, steady, tick
 
 EMISSION_EXPECTED_AFTER_S = 5.0
 """Soft start and read-back take about a second; after five the diode current must be there."""
@@ -193,7 +193,7 @@ class _Phases:
 
 def _one_cycle(phases: _Phases, power_w: float, *, laser_line: bool) -> Plan:
     bench = phases.bench
-    yield from bps.mv(bench.laser, power_w)
+    yield from emit(bench.laser, power_w)
     yield from phases.run("heating", power_w)
     if laser_line:
         # of the warm laser: its line moves with the temperature of the diode
@@ -224,7 +224,7 @@ def _power_check(bench: Benchful, power_w: float, cadence_s: float, judge: Limit
     if bench.cuvette is not None:
         yield from bps.mv(bench.cuvette, "meter")
     bench.state.phase = "power"
-    yield from bps.mv(bench.laser, power_w)
+    yield from emit(bench.laser, power_w)
     rule = fixed_length(bench.clock, POWER_CHECK_S)
     yield from readings_until(bench.each_tick, bench.clock, cadence_s, rule, judge, stream="power")
     yield from bps.mv(bench.laser, 0.0)

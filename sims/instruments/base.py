@@ -6,6 +6,8 @@ The server (`sims.server`) owns sockets and time; nothing here opens a port, wai
 Time. The server advances the world, then calls `tick()` of every instrument. An instrument that needs to be
 ticked at a moment of its own (a scan, a ramp) puts that lab time into `due_s`. Where `wall_s_per_lab_s` is 0
 (the bench runs at full speed) exposures and conversions take no time: they are credited, not waited for.
+An instrument that is about the wall clock and not about lab time (a dead-man timer) puts the monotonic time of
+its next moment into `due_wall_s`; the server then calls `wall_tick()`, after whatever has arrived by then.
 """
 
 from abc import ABC, abstractmethod
@@ -48,8 +50,17 @@ class BenchWorld(Protocol):
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
         """Let this current flow in the laser diode from now on."""
 
+    def set_gate(self, closed: bool) -> None:
+        """Close or open the contact in the laser's interlock loop or TTL line; open, no current flows."""
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Open or close the shutter in the beam; closed, no light reaches the bench."""
+
     def diode_voltage_v(self) -> float:
         """Voltage over the diode, V."""
+
+    def diode_current_for(self, power_w: float) -> float:
+        """Current, A, that gives this power at the sample plane by the diode's threshold line. ValueError beyond it."""
 
     def photodiode_power_w(self) -> float:
         """Power by the controller's own photodiode, W."""
@@ -62,6 +73,30 @@ class BenchWorld(Protocol):
 
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
         """One spectrum, shape (n_pixels,), counts."""
+
+    def set_plunger(self, mm_per_s: float, lost_share: float = 0.0) -> None:
+        """Move the plunger of the syringe at this speed, positive into the cuvette; a share of the liquid is lost."""
+
+    def plunger_travel_left_mm(self) -> float:
+        """How far the plunger can still go forward, mm."""
+
+    def fit_peltier_holder(self) -> None:
+        """Have the cuvette stand in the Peltier holder."""
+
+    def set_holder_heat(self, power_w: float) -> None:
+        """Let the Peltier element pump this heat into the block from now on, W."""
+
+    def set_stirring(self, rpm: float) -> None:
+        """Let the holder's stirrer turn at this speed from now on."""
+
+    def read_holder(self) -> tuple[float, float, float]:
+        """Temperatures of the holder's block, of its probe in the liquid, and of its heat exchanger, degC."""
+
+    def fit_electrode(self) -> None:
+        """Hang the pH electrode into the liquid."""
+
+    def read_electrode_mv(self) -> float | None:
+        """Voltage of the pH electrode, mV; None where it hangs dry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +146,8 @@ class InstrumentSimulator(ABC):
     driver: str = ""
     serial: ClassVar[bool] = False
     """True where the real instrument is on a serial port: the server then offers a pty beside TCP (POSIX)."""
+    one_client: ClassVar[bool] = False
+    """True where a second client on TCP is hung up on while there is a first, as on a serial port behind a server."""
     faults: Mapping[str, str] = LINK_FAULTS
 
     def __init__(self, world: BenchWorld, rng: np.random.Generator, *, slow_reply_s: float = 30.0) -> None:
@@ -119,6 +156,7 @@ class InstrumentSimulator(ABC):
         self.slow_reply_s = slow_reply_s
         self.active: set[str] = set()
         self.due_s: float = inf
+        self.due_wall_s: float = inf
         self.wall_s_per_lab_s: float = 0.0
         self._replies_to_drop = 0
 
@@ -129,6 +167,13 @@ class InstrumentSimulator(ABC):
     def tick(self) -> None:
         """React to the time that has passed; called after the world has advanced. Must set `due_s` anew."""
         self.due_s = inf
+
+    def wall_tick(self, now_s: float) -> None:
+        """React to wall time that has passed, once `due_wall_s` has come. Must set `due_wall_s` anew.
+
+        `now_s` is the monotonic time up to which everything that had arrived has been taken in.
+        """
+        self.due_wall_s = inf
 
     def set_fault(self, name: str, on: bool) -> None:
         """Switch a fault on or off. ValueError, naming the nearest, where there is no such fault."""

@@ -6,7 +6,7 @@ depend on how often, or in which slices, the world is advanced.
 """
 
 import math
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -16,32 +16,20 @@ from sims.world.constants import Array, water_absorption_per_cm
 from sims.world.detector import Detector
 from sims.world.heater import heater_calibration
 from sims.world.laser import DiodeLaser
+from sims.world.node import Node
 from sims.world.noise import CorrelatedNoise, generator
 from sims.world.optics import LaserLineOptics, LightShares
 from sims.world.particles import batch_spectrum
 from sims.world.sections import CUVETTES, MeterPosition
 from sims.world.sensors import PROBES, PowerMeterHead, Thermometer, lagged, lagged_ramp
-from sims.world.thermal import ThermalNodes, ThermalState
+from sims.world.thermal import ThermalNodes
+from sims.world.wet import WetSide, WetWorld
 
 _COARSEST_STEP_S = 0.5
 _RETUNE_CELLS = 64
 
 
-class Node(NamedTuple):
-    """Everything that changes by itself, at one moment: lab time s, temperatures degC."""
-
-    time_s: float
-    thermal: ThermalState
-    """Liquid, wall, holder, and the volume in mL."""
-    sample_probe_c: float
-    ambient_probe_c: float
-    holder_probe_c: float
-    head_w: float
-    intact: float
-    """Share of the sample's absorbance that has not degraded."""
-
-
-class World:
+class World(WetWorld):
     """One simulated bench.
 
     The same seed, and the same calls at the same lab times, give identical readings.
@@ -53,20 +41,22 @@ class World:
         own = config.ambient
         self._ambient_noise = CorrelatedNoise(own.noise_k, own.noise_correlation_s, generator(seed, "ambient air"))
         self._laser = DiodeLaser(config.laser, seed)
+        self._asked = (self._laser.current_a, self._laser.case_c)
+        self._gate_closed = True
+        self._shutter_open = True
         self._optics = LaserLineOptics(config)
         self._nodes = ThermalNodes(config)
         self._detector = Detector(config.spectrometer, seed)
         self._thermometer = Thermometer(config.thermocouple, config.stirring, seed)
         self._head = PowerMeterHead(config.powermeter, config.laser.fast_noise, seed)
-        self._step_s = _COARSEST_STEP_S
-        while self._step_s > self._nodes.longest_step():
-            self._step_s /= 2.0
+        self._wet = WetSide(config, self._nodes, self._thermometer, seed)
+        self._choose_step()
         self._next_cell = 1
         self._now = 0.0
         self._cuvette = "sample"
         air = self._ambient(0.0)
         fresh = (air, air, air, config.cuvette.volume_ml)
-        self._node = Node(0.0, fresh, air, air, air, 0.0, 1.0)
+        self._node = Node(0.0, fresh, air, air, air, 0.0, 1.0, self._wet.fresh(config.dosing.syringe_ml, air))
         self._seen = self._node
 
     # --- time -------------------------------------------------------------------------------------------
@@ -109,19 +99,36 @@ class World:
         self._cuvette = cuvette
         self._nodes.filled = cuvette != "empty"
         fresh = (air, air, node.thermal[2], self.config.cuvette.volume_ml)
-        self._node = self._seen = node._replace(thermal=fresh)
+        contents = self._wet.fresh(node.contents.syringe_ml, air)
+        self._set_node(node._replace(thermal=fresh, contents=contents))
 
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
         """Let this current (A) flow in the laser diode from now on, its case at this temperature (degC).
 
-        0 A is no emission. ValueError on a negative or non-finite number.
+        0 A is no emission. While the gate is open no current flows. ValueError on a negative or non-finite number.
         """
-        if (current_a, case_temperature_c) == (self._laser.current_a, self._laser.case_c):
+        if (current_a, case_temperature_c) == self._asked:
             # a controller says so every second: nothing happens, and no node is wanted
             return
         self._commit()
-        self._laser.set_diode(self._now, current_a, case_temperature_c)
+        held_back = not self._gate_closed and 0.0 < current_a < math.inf
+        self._laser.set_diode(self._now, 0.0 if held_back else current_a, case_temperature_c)
+        self._asked = (current_a, case_temperature_c)
         self._retune()
+
+    def set_gate(self, closed: bool) -> None:
+        """Close or open the contact in the laser's interlock loop or TTL line: open, no current flows, no light."""
+        if closed != self._gate_closed:
+            self._commit()
+            self._gate_closed = closed
+            current_a, case_c = self._asked
+            self._laser.set_diode(self._now, current_a if closed else 0.0, case_c)
+
+    def set_shutter(self, is_open: bool) -> None:
+        """Open or close the shutter in the beam: closed, the diode may emit and no light reaches the bench."""
+        if is_open != self._shutter_open:
+            self._commit()
+            self._shutter_open = is_open
 
     @property
     def meter_position(self) -> MeterPosition:
@@ -140,7 +147,14 @@ class World:
 
     def laser_power_w(self) -> float:
         """Return the true optical power at the sample plane now, W."""
-        return self._laser.power_at(self._now)
+        return self._laser.power_at(self._now) if self._shutter_open else 0.0
+
+    def diode_current_for(self, power_w: float) -> float:
+        """Return the current, A, that gives this power at the sample plane by the threshold line of the cold diode.
+
+        ValueError where the diode does not give so much.
+        """
+        return self._laser.current_for(power_w)
 
     def diode_voltage_v(self) -> float:
         """Return the forward voltage of the laser diode, V."""
@@ -175,7 +189,7 @@ class World:
         transmission = self._transmission() if lamp_on else None
         laser = self._laser
         width = self.config.laser.line_width_nm
-        light = self._detector.light(self._now, transmission, laser.power_at(self._now), laser.wavelength_nm, width)
+        light = self._detector.light(self._now, transmission, self.laser_power_w(), laser.wavelength_nm, width)
         return self._detector.expose(self._now, integration_s, light, averages)
 
     @property
@@ -209,10 +223,12 @@ class World:
             "cuvette": self._cuvette,
             "laser": {
                 "emitting": laser.emitting,
-                "power_w": laser.power_at(self._now),
+                "power_w": self.laser_power_w(),
                 "wavelength_nm": laser.wavelength_nm,
                 "current_a": laser.current_a,
                 "case_c": laser.case_c,
+                "gate_closed": self._gate_closed,
+                "shutter_open": self._shutter_open,
             },
             "liquid_c": liquid,
             "wall_c": wall,
@@ -226,6 +242,7 @@ class World:
                 "gain": self.config.powermeter.gain,
                 "head_w": node.head_w,
             },
+            **self._wet.truth(node),
         }
 
     def _photothermal_truth(self, node: Node) -> dict[str, float]:
@@ -256,9 +273,9 @@ class World:
         return own.temperature_c + own.drift_k_per_h * time_s / 3600.0 + self._ambient_noise.at(time_s)
 
     def _sample_absorbance(self, node: Node) -> float:
-        # concentration rises as the volume falls; a cuvette that is not the sample holds none of it
+        # concentration rises as the volume falls, and dosing dilutes; a cuvette that is not the sample holds none of it
         fill = self.config.cuvette.volume_ml
-        share = fill / node.thermal[3] if self._cuvette == "sample" else 1.0
+        share = fill / node.thermal[3] * node.contents.held if self._cuvette == "sample" else 1.0
         return self.config.photothermal.absorbance * self._optics.relative_absorbance * node.intact * share
 
     def _absorbance(self, node: Node) -> float:
@@ -273,9 +290,17 @@ class World:
     def _retune(self) -> None:
         self._optics.tune(self._laser.wavelength_nm, self._shift_nm(self._node))
 
+    def _choose_step(self) -> None:
+        self._step_s = _COARSEST_STEP_S
+        while self._step_s > self._nodes.longest_step():
+            self._step_s /= 2.0
+
     def _commit(self) -> Node:
-        self._node = self._seen = self._peek()
+        self._set_node(self._peek())
         return self._node
+
+    def _set_node(self, node: Node) -> None:
+        self._node = self._seen = node
 
     def _peek(self) -> Node:
         if self._node.time_s == self._now:
@@ -288,7 +313,7 @@ class World:
         node = self._node
         step = time_s - node.time_s
         air = self._ambient(node.time_s + 0.5 * step)
-        power = self._laser.mean_power(node.time_s, time_s)
+        power = self._laser.mean_power(node.time_s, time_s) if self._shutter_open else 0.0
         q_liquid = q_wall = head = 0.0
         lit = power
         if power > 0.0:
@@ -299,6 +324,7 @@ class World:
             q_wall = lit * shares.wall
             head = power * self._head.share(shares.behind)
         thermal = self._nodes.step(node.thermal, step, q_liquid, q_wall, air)
+        thermal, contents = self._wet.step(node, thermal, step, air)
         thermocouple = self.config.thermocouple
         beam = thermocouple.beam_heating_k_per_w * lit
         lag = thermocouple.lag_s
@@ -311,6 +337,7 @@ class World:
             lagged_ramp(node.holder_probe_c, before[2], after[2], step, lag),
             lagged(node.head_w, head, step, self.config.powermeter.head_s),
             self._degraded(node, step, lit, 0.5 * (before[0] + after[0]) - air),
+            contents,
         )
 
     def _degraded(self, node: Node, step_s: float, power_w: float, over_air_k: float) -> float:

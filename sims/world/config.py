@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nanolab.errors import FileInvalidError, nearest
+from sims.world.release_sections import Buffer, Dosing, PeltierHolder, PhElectrode
 from sims.world.sections import (
     Ambient,
     Cuvette,
@@ -36,6 +37,10 @@ class WorldConfig(Section):
     thermocouple: Thermocouple = Thermocouple()
     powermeter: PowerMeter = PowerMeter()
     spectrometer: Spectrometer = Spectrometer()
+    dosing: Dosing = Dosing()
+    buffer: Buffer = Buffer()
+    ph_electrode: PhElectrode = PhElectrode()
+    peltier_holder: PeltierHolder = PeltierHolder()
 
     def replaced(self, changes: Mapping[str, Any]) -> "WorldConfig":
         """Return a checked copy with dotted keys changed, such as ``{"photothermal.efficiency": 0.4}``.

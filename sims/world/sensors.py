@@ -43,15 +43,17 @@ class Thermometer:
         }
         self._white = {probe: generator(seed, f"{probe} meter") for probe in PROBES}
         # plumes: the temperature at the probe's place wanders where nothing mixes the liquid
+        self.plumes = not stirring.on
         self._plume = CorrelatedNoise(
-            0.0 if stirring.on else stirring.unstirred_fluctuation,
+            stirring.unstirred_fluctuation,
             stirring.fluctuation_correlation_s,
             generator(seed, "plumes"),
         )
 
     def sample(self, time_s: float, probe_c: float, liquid_wall_k: float, noise_k: float) -> float:
         """Return the reading, degC, of the probe in the liquid; `liquid_wall_k` drives the plumes."""
-        return self.other("sample", time_s, probe_c + self._plume.at(time_s) * liquid_wall_k, noise_k)
+        wander = self._plume.at(time_s) * liquid_wall_k if self.plumes else 0.0
+        return self.other("sample", time_s, probe_c + wander, noise_k)
 
     def other(self, probe: str, time_s: float, probe_c: float, noise_k: float) -> float:
         """Return the reading, degC, of any probe at this temperature."""

@@ -2,7 +2,7 @@
 
     C_s Ts' = Q_liquid - G_sw (Ts - Tw) - G_sa (Ts - Ta) - L_v h_m A max(rho(Ts) - RH rho(Ta), 0)
     C_w Tw' = Q_wall + G_sw (Ts - Tw) - G_wa (1 + b |Tw - Ta|) (Tw - Ta) - G_wh (Tw - Th)
-    C_h Th' = G_wh (Tw - Th) - G_ha (Th - Ta)
+    C_h Th' = Q_holder + G_wh (Tw - Th) - G_ha (Th - Ta)
     V'      = -h_m A max(...) / rho_water
 
 with the saturated vapour density rho = 610.94 Pa exp(17.625 T/(T + 243.04)) / (461.5 J/(kg K) (T + 273.15))
@@ -44,9 +44,9 @@ class ThermalNodes:
     def __init__(self, config: WorldConfig) -> None:
         cuvette = config.cuvette
         self.filled = True
-        self._stirred_w_per_k = (
-            config.stirring.liquid_wall_w_per_k if config.stirring.on else config.stirring.liquid_wall_unstirred_w_per_k
-        )
+        self.holder_heat_w = 0.0
+        self._stirring = config.stirring
+        self.mix(1.0 if config.stirring.on else 0.0)
         self._c_per_ml = cuvette.liquid_heat_capacity_j_per_k_ml
         self._c_wall = cuvette.wall_heat_capacity_j_per_k
         self._c_holder = cuvette.holder_heat_capacity_j_per_k
@@ -58,6 +58,17 @@ class ThermalNodes:
         self._m3_per_s = config.evaporation.mass_transfer_m_per_s * config.evaporation.area_m2
         self._humidity = config.ambient.relative_humidity
         self._fill_ml = cuvette.volume_ml
+
+    def mix(self, share: float) -> None:
+        """Stir between not at all (0) and as the running stirrer does (1)."""
+        still, stirred = self._stirring.liquid_wall_unstirred_w_per_k, self._stirring.liquid_wall_w_per_k
+        # the ends are exact
+        self._stirred_w_per_k = stirred if share >= 1.0 else still + share * (stirred - still)
+        self.mixed = share > 0.0
+
+    def fit_holder(self, heat_capacity_j_per_k: float, wall_w_per_k: float, air_w_per_k: float) -> None:
+        """Exchange the holder for another."""
+        self._c_holder, self._g_wall_holder, self._g_holder_air = heat_capacity_j_per_k, wall_w_per_k, air_w_per_k
 
     def longest_step(self) -> float:
         """Return a step, s, that Runge and Kutta's fourth order takes with errors below a microkelvin."""
@@ -81,6 +92,7 @@ class ThermalNodes:
             c_s, g_sw, g_sa, wet = _PROBE_AND_AIR_J_PER_K, _PROBE_AND_AIR_W_PER_K, 0.0, 0.0
         c_w, c_h, rise = self._c_wall, self._c_holder, self._rise
         g_wa, g_wh, g_ha = self._g_wall_air, self._g_wall_holder, self._g_holder_air
+        q_holder = self.holder_heat_w
         humid = self._humidity * vapour_density(ambient_c) if wet else 0.0
         exp = math.exp
 
@@ -96,7 +108,7 @@ class ThermalNodes:
             return (
                 (q_liquid - inner - g_sa * (s - ambient_c) - LATENT_HEAT_J_PER_KG * lost) / c_s,
                 (q_wall + inner - g_wa * (1.0 + rise * abs(over)) * over - outer) / c_w,
-                (outer - g_ha * (h - ambient_c)) / c_h,
+                (q_holder + outer - g_ha * (h - ambient_c)) / c_h,
                 lost,
             )
 

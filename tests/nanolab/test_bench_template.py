@@ -158,3 +158,16 @@ def test_values_of_every_kind_are_written_as_toml(monkeypatch: pytest.MonkeyPatc
     assert laser["text"] == 'a "quoted" \\ word'
     assert (laser["on"], laser["path"], laser["many"], laser["table"]) == (True, "a/b", [1, 2], {"a": 1})
     assert (laser["inner"], laser["power"], laser["share"]) == ({"gain": 2.0}, "0.5±0.01 W", "0.25")
+
+
+def test_the_instruments_that_the_example_lacks_are_explained_as_comments() -> None:
+    text = bench_template()
+    assert set(simulated_bench().devices).isdisjoint(template.OPTIONAL_DRIVERS)
+    everything = "\n".join(line.removeprefix("## ") for line in text.splitlines())
+    bench = check_bench(tomllib.loads(everything), Source("with all instruments", everything))
+    for role, driver in template.OPTIONAL_DRIVERS.items():
+        assert bench.devices[role].driver == driver
+        assert bench.devices[role].simulated
+        for key, info in type(bench.devices[role].settings).model_fields.items():
+            assert info.description, f"{driver}: {key} has no description"
+            assert f"## # {key} =" in text or f"## {key} =" in text

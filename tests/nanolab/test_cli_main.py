@@ -86,7 +86,7 @@ def test_python_m_nanolab_is_the_command() -> None:
 def test_all_commands_are_there(call: Call) -> None:
     code, out, _ = call("--help")
     assert code == 0
-    for name in ("run", "analyze", "plans", "devices", "runs", "shell", "bench", "sim"):
+    for name in ("run", "analyze", "analyses", "plans", "devices", "runs", "shell", "bench", "sim"):
         assert f"  {name} " in out
     assert "8 OFF NOT CONFIRMED" in " ".join(out.split())
     assert call() == (0, out, "")

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from nanolab import discovery
-from nanolab.discovery import DEVICES, PLANS, entry_points_of, load
+from nanolab.discovery import ANALYSES, DEVICES, PLANS, entry_points_of, load
 from nanolab.errors import NanolabError, UsageError
 
 
@@ -13,6 +13,7 @@ def test_ours_are_found_as_anybodys_would_be() -> None:
     assert {"photothermal", "spectrum", "monitor"} <= set(entry_points_of(PLANS))
     assert list(entry_points_of(DEVICES)) == sorted(entry_points_of(DEVICES))
     assert load(PLANS, "spectrum").name == "spectrum"
+    assert {"encapsulation", "photothermal", "release", "similarity"} <= set(entry_points_of(ANALYSES))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

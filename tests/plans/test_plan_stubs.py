@@ -12,7 +12,7 @@ from bluesky.utils import Msg
 
 from nanolab.engine.assembly import Engine
 from nanolab.engine.clock import VirtualClock
-from plans.stubs import RunState, Trend, fixed_length, laser_guard, readings_until, steady
+from plans.stubs import RunState, Trend, emit, fixed_length, laser_guard, readings_until, steady
 
 
 class Done:
@@ -61,6 +61,30 @@ class Laser:
     def set(self, power: float) -> Done:
         self.log.append(power)
         return Done()
+
+
+class SlowLaser(Laser):
+    """Emits so many lab seconds after it was told to."""
+
+    def __init__(self, clock: VirtualClock, needs_s: float) -> None:
+        super().__init__()
+        self.clock, self.needs_s, self.told_s = clock, needs_s, math.inf
+
+    starting = None
+
+    def set(self, power: float) -> Done:
+        self.told_s = self.clock.now()
+        return super().set(power)
+
+    def trigger(self) -> Done:
+        return Done()
+
+    def read(self) -> dict[str, Any]:
+        now = self.clock.now()
+        return {"laser_starting": {"value": int(now - self.told_s < self.needs_s), "timestamp": now}}
+
+    def describe(self) -> dict[str, Any]:
+        return {"laser_starting": {"source": "test", "dtype": "integer", "shape": []}}
 
 
 def virtual_clock() -> VirtualClock:
@@ -153,3 +177,20 @@ def test_the_guard_turns_the_laser_off_however_the_plan_ends(fails: bool) -> Non
         engine(laser_guard(plan(), laser))
     assert laser.log[0] == 0.5
     assert laser.log[-1] == 0.0
+
+
+@pytest.mark.parametrize(("power", "waited_s"), [(0.5, 5.0), (0.0, 0.0)])
+def test_a_laser_that_takes_its_time_is_waited_for_on_lab_time(power: float, waited_s: float) -> None:
+    clock = virtual_clock()
+    laser = SlowLaser(clock, 5.0)
+    assert run(clock, in_a_run(emit(laser, power), [])) is None
+    assert laser.log == [power]
+    assert clock.now() == waited_s
+
+
+def test_a_laser_that_emits_at_once_is_not_read_for_it() -> None:
+    clock = virtual_clock()
+    laser = Laser()
+    assert run(clock, in_a_run(emit(laser, 0.5), [])) is None
+    assert laser.log == [0.5]
+    assert clock.now() == 0.0

@@ -189,6 +189,8 @@ def test_the_truth_is_json_and_complete() -> None:
         "wavelength_nm": pytest.approx(808.56),
         "current_a": ON_A,
         "case_c": 27.0,
+        "gate_closed": True,
+        "shutter_open": True,
     }
     keys = {"liquid_c", "wall_c", "holder_c", "ambient_c", "probe_c", "volume_ml", "cuvette", "time_s"}
     assert keys <= truth.keys()

@@ -1,0 +1,250 @@
+"""The wet side of the bench: syringe and buffer, the pH electrode, the Peltier holder with its stirrer.
+
+Nothing here acts unless an instrument asks for it: without a pump, a pH meter or a temperature-controlled holder the
+bench is, to the last bit, the one without them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sims.world.chemistry import Solutes, fresh_solutes, ph_of
+from sims.world.config import WorldConfig
+from sims.world.node import Contents, Node
+from sims.world.noise import generator
+from sims.world.sensors import Thermometer, lagged_ramp
+from sims.world.thermal import DRY_SHARE, ThermalNodes, ThermalState
+
+NERNST_MV_PER_K = 0.198416
+"""ln(10) R/F: the slope of an ideal electrode is 59.16 mV per unit of pH at 25 degC."""
+
+_ABSOLUTE_ZERO_C = -273.15
+
+
+class HolderReading(NamedTuple):
+    """What the sensors of a Peltier holder show, degC: in its block, of the probe in the liquid, at the exchanger."""
+
+    block_c: float
+    probe_c: float
+    exchanger_c: float
+
+
+class WetSide:
+    """Keeps what is done to the liquid and the holder, and carries it out step by step.
+
+    Parameters
+    ----------
+    config : WorldConfig
+        The world.
+    nodes : ThermalNodes
+        Takes the holder's heat and the stirring.
+    thermometer : Thermometer
+        Its sample probe sees plumes where nothing stirs.
+    seed : int
+        Of the noise of electrode and holder.
+    """
+
+    def __init__(self, config: WorldConfig, nodes: ThermalNodes, thermometer: Thermometer, seed: int) -> None:
+        self._config = config
+        self._nodes = nodes
+        self._thermometer = thermometer
+        self._electrode_noise = generator(seed, "pH electrode")
+        self._holder_noise = generator(seed, "Peltier holder")
+        self.plunger_mm_per_s = 0.0
+        self.lost_share = 0.0
+        self.electrode = False
+        self.peltier = False
+        self.stirring_rpm = 0.0
+
+    def fresh(self, syringe_ml: float, temperature_c: float) -> Contents:
+        """Return the contents of a freshly filled cuvette."""
+        solutes = fresh_solutes(self._config.buffer, self._config.cuvette.volume_ml)
+        ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c) if self.electrode else 7.0
+        return Contents(solutes, syringe_ml=syringe_ml, ph=ph, electrode_ph=ph)
+
+    def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float) -> float:
+        """Return the true pH."""
+        return ph_of(solutes, volume_ml, temperature_c, self._config.buffer)
+
+    # --- what instruments do ----------------------------------------------------------------------------
+
+    def fit_peltier(self) -> None:
+        """Put the cuvette into the Peltier holder."""
+        self.peltier = True
+        own = self._config.peltier_holder
+        self._nodes.fit_holder(own.heat_capacity_j_per_k, own.wall_w_per_k, own.air_w_per_k)
+
+    def stir(self, rpm: float) -> None:
+        """Let the holder's stirrer turn at this speed."""
+        self.stirring_rpm = rpm
+        share = min(1.0, rpm / self._config.peltier_holder.full_stirring_rpm)
+        self._nodes.mix(share)
+        self._thermometer.plumes = share < 1.0
+
+    # --- step by step -----------------------------------------------------------------------------------
+
+    def step(self, node: Node, thermal: ThermalState, step_s: float, air_c: float) -> tuple[ThermalState, Contents]:
+        """Return temperatures and contents after `step_s`, `thermal` being what heat alone would make of them."""
+        contents = node.contents
+        if self.plunger_mm_per_s != 0.0:
+            thermal, contents = self._moved(thermal, contents, step_s, air_c)
+        if self.electrode and self.wet(thermal):
+            before = node.contents.ph
+            after = self.ph(contents.solutes, thermal[3], thermal[0])
+            own = self._config.ph_electrode
+            lag = own.lag_s if self._nodes.mixed else own.unstirred_lag_s
+            shown = lagged_ramp(contents.electrode_ph, before, after, step_s, lag)
+            contents = contents._replace(ph=after, electrode_ph=shown)
+        return thermal, contents
+
+    def wet(self, thermal: ThermalState) -> bool:
+        """Return whether the electrode is in the liquid."""
+        return self._nodes.filled and thermal[3] > self._config.ph_electrode.smallest_ml
+
+    def _moved(
+        self, thermal: ThermalState, contents: Contents, step_s: float, air_c: float
+    ) -> tuple[ThermalState, Contents]:
+        """Move the plunger for `step_s`; forward is into the cuvette."""
+        own = self._config.dosing
+        area_mm2 = 0.25 * math.pi * own.syringe_diameter_mm**2
+        moved = self.plunger_mm_per_s * step_s * area_mm2 * 1e-3
+        if moved > 0.0:
+            moved = min(moved, contents.syringe_ml)
+            into = moved * (1.0 - self.lost_share)
+        else:
+            spare = thermal[3] - DRY_SHARE * self._config.cuvette.volume_ml if self._nodes.filled else 0.0
+            # beyond the liquid the pump draws air, which is no liquid in the syringe either
+            into = moved = -min(-moved, max(spare, 0.0))
+        contents = contents._replace(syringe_ml=contents.syringe_ml - moved)
+        if not self._nodes.filled:
+            return thermal, contents  # nothing is there to mix with: it runs away
+        return self._mixed(thermal, contents, into, air_c)
+
+    def _mixed(
+        self, thermal: ThermalState, contents: Contents, into_ml: float, air_c: float
+    ) -> tuple[ThermalState, Contents]:
+        liquid, wall, holder, volume = thermal
+        after = volume + into_ml
+        weak, strong = contents.solutes
+        spilled = 0.0
+        if into_ml > 0.0:
+            liquid += (air_c - liquid) * into_ml / after
+            strong -= into_ml * self._config.dosing.strong_acid_mol_per_l
+            spilled = max(0.0, after - self._config.dosing.capacity_ml)
+            kept = 1.0 - spilled / after
+        else:
+            kept = after / volume
+        contents = contents._replace(
+            solutes=Solutes(weak * kept, strong * kept),
+            held=contents.held * kept,
+            dosed_ml=contents.dosed_ml + into_ml,
+            spilled_ml=contents.spilled_ml + spilled,
+        )
+        return (liquid, wall, holder, after - spilled), contents
+
+    # --- what instruments see ---------------------------------------------------------------------------
+
+    def electrode_mv(self, node: Node) -> float | None:
+        """Return the voltage of the glass electrode, mV; None where it hangs dry."""
+        if not self.wet(node.thermal):
+            return None
+        own = self._config.ph_electrode
+        nernst = NERNST_MV_PER_K * (node.thermal[0] - _ABSOLUTE_ZERO_C)
+        noise = own.noise_mv * float(self._electrode_noise.standard_normal())
+        drift = own.drift_mv_per_h * node.time_s / 3600.0
+        return own.zero_mv + drift - own.slope * nernst * (node.contents.electrode_ph - 7.0) + noise
+
+    def holder(self, node: Node, air_c: float) -> HolderReading:
+        """Return what the sensors of the Peltier holder show."""
+        own = self._config.peltier_holder
+        block, probe = (own.noise_k * float(draw) for draw in self._holder_noise.standard_normal(2))
+        return HolderReading(
+            node.thermal[2] + own.sensor_offset_k + block,
+            node.thermal[0] + own.probe_offset_k + probe,
+            air_c + own.exchanger_k_per_w * abs(self._nodes.holder_heat_w),
+        )
+
+    def truth(self, node: Node) -> dict[str, Any]:
+        """Return what is true now of liquid, syringe and holder (JSON-able)."""
+        contents, (liquid, _wall, _holder, volume) = node.contents, node.thermal
+        filled = self._nodes.filled
+        return {
+            "ph": self.ph(contents.solutes, volume, liquid) if filled else None,
+            "electrode_ph": contents.electrode_ph if self.electrode else None,
+            "dosing": {
+                "dosed_ml": contents.dosed_ml,
+                "spilled_ml": contents.spilled_ml,
+                "syringe_ml": contents.syringe_ml,
+                "held": contents.held,
+                "plunger_mm_per_s": self.plunger_mm_per_s,
+            },
+            "holder": {
+                "peltier": self.peltier,
+                "heat_w": self._nodes.holder_heat_w,
+                "stirring_rpm": self.stirring_rpm if self.peltier else None,
+            },
+        }
+
+
+class WetWorld:
+    """What the instruments of release assays do to the world and see of it; a part of `sims.world.bench.World`."""
+
+    config: WorldConfig
+    _wet: WetSide
+    _nodes: ThermalNodes
+    _now: float
+    _commit: Callable[[], Node]
+    _peek: Callable[[], Node]
+    _ambient: Callable[[float], float]
+    _set_node: Callable[[Node], None]
+    _choose_step: Callable[[], None]
+
+    def fit_peltier_holder(self) -> None:
+        """Have the cuvette stand in the Peltier holder from now on. ValueError once lab time has begun."""
+        if self._now > 0.0:
+            raise ValueError("the holder is chosen before lab time begins")
+        self._wet.fit_peltier()
+        # the step must suit the liquid when it is stirred too
+        self._nodes.mix(1.0)
+        self._choose_step()
+        self._wet.stir(0.0)
+
+    def set_holder_heat(self, power_w: float) -> None:
+        """Let the Peltier element pump this heat (W) into the block from now on, within what it can."""
+        most = self.config.peltier_holder.max_heat_w
+        wanted = min(max(power_w, -most), most)
+        if wanted != self._nodes.holder_heat_w:
+            self._commit()
+            self._nodes.holder_heat_w = wanted
+
+    def set_stirring(self, rpm: float) -> None:
+        """Let the holder's stirrer turn at this speed from now on."""
+        if rpm != self._wet.stirring_rpm:
+            self._commit()
+            self._wet.stir(rpm)
+
+    def read_holder(self) -> HolderReading:
+        """Return what the holder's sensors show, degC."""
+        return self._wet.holder(self._peek(), self._ambient(self._now))
+
+    def set_plunger(self, mm_per_s: float, lost_share: float = 0.0) -> None:
+        """Move the plunger at this speed from now on (positive: into the cuvette); a share of it may be lost."""
+        if (mm_per_s, lost_share) != (self._wet.plunger_mm_per_s, self._wet.lost_share):
+            self._commit()
+            self._wet.plunger_mm_per_s, self._wet.lost_share = mm_per_s, lost_share
+
+    def plunger_travel_left_mm(self) -> float:
+        """Return how far the plunger can still go before it stands against the end of the syringe, mm."""
+        area_mm2 = 0.25 * math.pi * self.config.dosing.syringe_diameter_mm**2
+        return 1e3 * self._peek().contents.syringe_ml / area_mm2
+
+    def fit_electrode(self) -> None:
+        """Hang the pH electrode into the liquid, in equilibrium with it."""
+        node = self._commit()
+        self._wet.electrode = True
+        ph = self._wet.ph(node.contents.solutes, node.thermal[3], node.thermal[0])
+        self._set_node(node._replace(contents=node.contents._replace(ph=ph, electrode_ph=ph)))
+
+    def read_electrode_mv(self) -> float | None:
+        """Return the voltage of the pH electrode, mV; None where it hangs dry."""
+        return self._wet.electrode_mv(self._peek())
