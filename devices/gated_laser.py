@@ -116,6 +116,7 @@ class GatedLaser(GuardedInstrument):
         settings: GatedLaserSettings = self.settings
         self.wavelength_nm: float = settings.wavelength.value
         self._power_w: float = settings.power.value
+        self._power_let_through_w = self._power_w
         self.powers_w: tuple[float, ...] = (self._power_w,)
         self.max_power_w: float = self._power_w * (1.0 + settings.tolerance.value)
         relay = settings.relay
@@ -214,6 +215,17 @@ class GatedLaser(GuardedInstrument):
                 "reason": reason,
             }
         )  # fmt: skip
+
+    def _noted_off(self, report: OffReport) -> OffReport:
+        words = "" if report.confirmed else report.words()
+        power = 0.0 if report.confirmed else math.nan
+        self._update(
+            {
+                "power": power, "emitting": int(not report.confirmed), "current": math.nan,
+                "valid": int(report.confirmed), "reason": words,
+            }
+        )  # fmt: skip
+        return report
 
     def _health_looks(self) -> Sequence[tuple[str, Callable[[], str], str]]:
         def calibration() -> str:

@@ -9,6 +9,7 @@ No safety function in the sense of a standard: the laser's hardware interlock is
 
 import contextlib
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from nanolab.interfaces import DeviceContext, OffReport
 
 CONFIRMED_WITHIN_S = 1.0
 """Wall time in which the read-back must say safe."""
+
+FENCED_WITHIN_S = 0.5
+"""Wall time from the closing of the driver's way by the guardian to its report."""
 
 LOOK_EVERY_S = 0.02
 """Wall time between two looks at a contact or blade that moves."""
@@ -66,6 +70,9 @@ class GuardedInstrument(LinkedInstrument):
 
     def resume(self) -> None:
         """Allow light again after a fresh look; RefusedError, DeviceError where not well. Nothing is switched on."""
+        forbidden = self.context.may_emit()
+        if forbidden is not None:
+            raise RefusedError(f"{self.name}: emission is refused: {forbidden}")
         self._link.call(self._refuse_unless_ready)
         self._held = None
 
@@ -116,6 +123,9 @@ class GuardedInstrument(LinkedInstrument):
         status.add_callback(self._safe_if_hung)
         return status
 
+    _power_let_through_w: float = math.nan
+    """Optical power that is let through, W; NaN where it is not known here."""
+
     def _look(self) -> Seen:
         raise NotImplementedError
 
@@ -165,6 +175,9 @@ class GuardedInstrument(LinkedInstrument):
     def _go_safe(self) -> OffReport:
         """Send, then look until it is seen or the time is up. In the worker."""
         self._wanted = False
+        elsewhere = self.context.seen_off(0.0)
+        if elsewhere is not None:
+            return self._noted_off(elsewhere)
         self._link.insist()
         if self.safe_message is not None and not self._link.trusted:
             # something went wrong before: safe first, then mend the connection, then look
@@ -176,11 +189,15 @@ class GuardedInstrument(LinkedInstrument):
                 seen = self._tell_safe()
             except DeviceError as error:
                 failures += 1
+                elsewhere = self.context.seen_off(FENCED_WITHIN_S)
+                if elsewhere is not None:
+                    return self._noted_off(elsewhere)
                 if failures == 2:
                     return self._not_safe(str(error))
                 continue
             self._note(seen)
             if seen.safe:
+                self.context.went_off()
                 return OffReport(True, seen.says)
             if time.monotonic() >= limit:
                 return self._not_safe(f"told to go off, and still {seen.says}")
@@ -201,8 +218,14 @@ class GuardedInstrument(LinkedInstrument):
 
     def _let_through(self, ticket: int) -> None:
         self._give_way(ticket)
-        self._refuse_unless_ready()
-        self._give_way(ticket)
+        # first: a dead-man box is fed from here on, and closes only then
+        self.context.about_to_emit(self._power_let_through_w)
+        try:
+            self._refuse_unless_ready()
+            self._give_way(ticket)
+        except NanolabError:
+            self.context.went_off()
+            raise
         try:
             self._wanted = True
             self._note(self._switch_on())
@@ -221,7 +244,21 @@ class GuardedInstrument(LinkedInstrument):
     # ---- reading
 
     def _measure(self) -> None:
-        self._note(self._look())
+        elsewhere = self.context.seen_off(0.0)
+        if elsewhere is None:
+            try:
+                self._note(self._look())
+                return
+            except DeviceError:
+                # the guardian closes the way a moment before it has seen the contact open
+                elsewhere = self.context.seen_off(FENCED_WITHIN_S)
+                if elsewhere is None:
+                    raise
+        self._noted_off(elsewhere)
+
+    def _noted_off(self, report: OffReport) -> OffReport:
+        """Read what the guardian saw: nobody else reaches the instrument any more."""
+        return report
 
     def _audit(self) -> None:
         super()._audit()

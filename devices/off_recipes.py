@@ -84,7 +84,7 @@ def _itc4000(device: str, address: str, settings: Mapping[str, Any], full_scale_
     return OffRecipe(
         device,
         address,
-        LineRecipe(kind="serial" if address.startswith("tcp://") else "visa", write="\n", read="\n"),
+        LineRecipe(kind="visa", write="\n", read="\n"),
         (OffStep("OUTP1 OFF"), OffStep("SOUR:CURR 0")),
         (
             OffCheck("OUTP1?", equals=("0",)),

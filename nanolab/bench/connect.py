@@ -12,16 +12,15 @@ from typing import Any
 
 from nanolab.bench.config import BenchConfig, DeviceConfig
 from nanolab.bench.cuvette import CuvetteChanger, ask_at_terminal
+from nanolab.bench.safeguard import Safeguard
 from nanolab.discovery import DEVICES, load
 from nanolab.engine.clock import Clock, WallClock
-from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, UsageError
+from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError, RefusedError, UsageError
 from nanolab.interfaces import DeviceContext, OffReport
+from nanolab.safety.arming import AT_THE_TERMINAL, Person
 from nanolab.simulation import SimulationHandle, attach, start_server
 
-REAL_EMISSION_REFUSED = (
-    "real emission is refused: this version has neither the guardian nor the interlock that a real laser needs. "
-    'Set its address to "simulated" to rehearse; everything else on the bench may be real'
-)
+NOT_ON_A_BENCH = "this driver was built by itself; a laser emits on an open bench only, behind guardian and interlock"
 
 NO_LASER = "no laser is connected"
 
@@ -41,6 +40,7 @@ class Bench:
     instruments: dict[str, Any] = field(default_factory=dict)
     simulated: dict[str, bool] = field(default_factory=dict)
     simulation: SimulationHandle | None = None
+    safeguard: Safeguard | None = None
     off_report: OffReport | None = None
 
     @property
@@ -48,33 +48,57 @@ class Bench:
         """Folder of the run folders."""
         return self.config.bench.data
 
+    def arm(self, *, yes: bool = False, person: Person = AT_THE_TERMINAL) -> None:
+        """Arm the laser: every condition is looked at, and a real laser asks a person. RefusedError names what is missing.
+
+        `yes` stands for the typing in scripts, never for a condition.
+        """
+        if self.safeguard is None:
+            raise RefusedError(NO_LASER)
+        what = f"the laser of bench '{self.config.bench.name}', up to {self.config.limits.max_power}"
+        self.safeguard.arm(self.instruments, yes=yes, person=person, what=what)
+
     def emergency_off(self) -> OffReport:
-        """Turn the laser off at once and read it back. Never raises; may be called from a signal handler."""
+        """Turn the laser off at once and read it back. Never raises; may be called from a signal handler.
+
+        Through the guardian, where there is one: it waits for nothing that the driver has in hand. It guards no further
+        emission then; that needs a bench opened anew.
+        """
+        guarded = None if self.safeguard is None else self.safeguard.off()
+        self.off_report = guarded if guarded is not None and guarded.confirmed else self._off_by_driver(guarded)
+        return self.off_report
+
+    def _off_by_driver(self, guarded: OffReport | None) -> OffReport:
         laser = self.instruments.get("laser")
         if laser is None:
-            self.off_report = OffReport(True, NO_LASER)
-            return self.off_report
+            return guarded or OffReport(True, NO_LASER)
         try:
             report: OffReport = laser.off()
         except Exception as error:  # noqa: BLE001 - a laser that cannot even be asked is one whose off is not confirmed
             report = OffReport(False, f"the laser could not be asked: {error}", "Turn it off at its key switch")
-        self.off_report = report
         return report
 
     def close(self) -> OffReport:
-        """Turn the laser off, disconnect everything, end the simulated bench. Never raises; may be repeated."""
+        """Turn the laser off, disconnect everything, end guardian and simulated bench. Never raises; may be repeated."""
         with _undisturbed():
             if self.instruments or self.off_report is None:
                 self.emergency_off()
+            for role in sorted(self.instruments, key=lambda role: role != "laser"):
+                self.drop(role)
+            self._end_safeguard()
             report = self.off_report or OffReport(True, NO_LASER)
             if not report.confirmed:
                 _log.error("%s", report.words())
-            for role in sorted(self.instruments, key=lambda role: role != "laser"):
-                self.drop(role)
             if self.simulation is not None:
                 self.simulation.close()
                 self.simulation = None
         return report
+
+    def _end_safeguard(self) -> None:
+        safeguard, self.safeguard = self.safeguard, None
+        last = None if safeguard is None else safeguard.close()
+        if last is not None:
+            self.off_report = last
 
     def drop(self, role: str) -> None:
         """Disconnect one instrument and forget it. Never raises."""
@@ -128,6 +152,7 @@ def open_bench(
         bench.simulation = simulation_for(config, sim)
         if bench.simulation is not None and clock is None:
             bench.clock = bench.simulation.simulation.clock()
+        _guard(bench)
         _build(bench)
         failures = connect_all(bench.instruments)
         for role in failures:
@@ -197,33 +222,54 @@ def _meter_position(config: BenchConfig) -> str | None:
     return None if position is None else str(getattr(position, "value", position))
 
 
+def _guard(bench: Bench) -> None:
+    """Put interlock and guardian in place, where there is a laser."""
+    config, simulation = bench.config, bench.simulation
+    if config.laser is None:
+        return
+    bench.safeguard = Safeguard(config, bench.clock, bench.emergency_off)
+    bench.safeguard.start(lambda role: address_of(role, config.devices[role], simulation))
+
+
 def _build(bench: Bench) -> None:
     real = False
     for role, device in bench.config.devices.items():
         bench.simulated[role] = device.simulated
         real = real or not device.simulated
-        bench.instruments[role] = build_device(role, device, bench.clock, bench.simulation)
+        bench.instruments[role] = build_device(role, device, bench.clock, bench.simulation, bench.safeguard)
     changer = CuvetteChanger(
         bench.clock.now,
         load=None if bench.simulation is None else bench.simulation.simulation.load,
         ask=ask_at_terminal if real or bench.simulation is None else None,
+        **({} if bench.safeguard is None else {"changed": bench.safeguard.begin}),
     )
     bench.devices = {**bench.instruments, "cuvette": changer}
     bench.simulated["cuvette"] = changer.simulated
 
 
-def build_device(role: str, device: DeviceConfig, clock: Clock, simulation: SimulationHandle | None) -> Any:
-    """Build one driver without opening anything. NanolabError where it cannot be imported."""
+def build_device(
+    role: str,
+    device: DeviceConfig,
+    clock: Clock,
+    simulation: SimulationHandle | None,
+    safeguard: Safeguard | None = None,
+) -> Any:
+    """Build one driver without opening anything; without a `safeguard` it emits nothing. NanolabError where it cannot be imported."""
     driver_class = load(DEVICES, device.driver)
     simulated = device.simulated and simulation is not None
+    address = address_of(role, device, simulation)
+    hooks: dict[str, Any] = {"may_emit": lambda: NOT_ON_A_BENCH}
+    if safeguard is not None:
+        address = safeguard.relayed(role, address)
+        hooks = safeguard.hooks(role)
     context = DeviceContext(
         name=role,
-        address=address_of(role, device, simulation),
+        address=address,
         settings=device.settings,
         simulated=simulated,
         lab_time=clock.now,
         wall_clock=clock.wall,
-        may_emit=_allowed if simulated else _refused,
+        **hooks,
     )
     return driver_class(context)
 
@@ -233,14 +279,6 @@ def address_of(role: str, device: DeviceConfig, simulation: SimulationHandle | N
     if not device.simulated or simulation is None:
         return device.address
     return f"tcp://{simulation.instruments[role]['tcp']}"
-
-
-def _allowed() -> str | None:
-    return None
-
-
-def _refused() -> str | None:
-    return REAL_EMISSION_REFUSED
 
 
 def connect_all(instruments: Mapping[str, Any]) -> dict[str, Exception]:

@@ -37,17 +37,24 @@ class CuvetteChanger:
         Exchanges the cuvette of the simulated bench.
     ask : callable or None
         Asks a person; None where every instrument is simulated.
+    changed : callable
+        Told what is in the holder as soon as it is (the interlock begins with another sample then).
     """
 
     name = "cuvette"
     parent = None
 
     def __init__(
-        self, lab_time: Callable[[], float], load: Callable[[str], None] | None = None, ask: Ask | None = None
+        self,
+        lab_time: Callable[[], float],
+        load: Callable[[str], None] | None = None,
+        ask: Ask | None = None,
+        changed: Callable[[str], object] = lambda _cuvette: None,
     ) -> None:
         self._lab_time = lab_time
         self._load = load
         self._ask = ask
+        self._changed = changed
         self._stop = threading.Event()
         self._inside = ""
         self._since = lab_time()
@@ -90,6 +97,7 @@ class CuvetteChanger:
 
     def _done(self, cuvette: str, status: Status) -> None:
         self._inside, self._since = cuvette, self._lab_time()
+        self._changed(cuvette)
         status.set_finished()
 
     def stop(self, *, success: bool = False) -> None:

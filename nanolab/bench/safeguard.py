@@ -16,11 +16,11 @@ from typing import Any
 from nanolab.bench.config import BenchConfig
 from nanolab.discovery import OFF, entry_points_of
 from nanolab.engine.clock import Clock
-from nanolab.errors import RefusedError, UsageError
+from nanolab.errors import NanolabError, UsageError
 from nanolab.interfaces import OffReport, Reading
-from nanolab.safety.arming import Arming, Person, Safeguards, arm, conditions
-from nanolab.safety.guard_client import POSIX, GuardClient, Report
-from nanolab.safety.guard_config import HEARTBEAT_S, LEASE_S
+from nanolab.safety.arming import AT_THE_TERMINAL, Arming, Person, Safeguards, arm, conditions
+from nanolab.safety.guard_client import GuardClient, Report
+from nanolab.safety.guard_config import LEASE_S
 from nanolab.safety.interlock import Interlock
 from nanolab.safety.latch import Latch
 from nanolab.safety.limits import InterlockSettings
@@ -63,6 +63,7 @@ class Safeguard:
         self.simulated = laser is None or laser.simulated
         self.config = config
         self.note = TripNote(clock.now)
+        self._lab_time = clock.now
         self.guard: GuardClient | None = None
         self.on_untold: Callable[[Trip], object] = lambda _trip: None
         """Told of a trip that no reading has raised (the timer, the guardian): whoever runs a plan ends it then."""
@@ -77,12 +78,13 @@ class Safeguard:
         self._awake = Awake()
         self._armed: Arming | None = None
         self._emitting = False
+        self._unguarded: str | None = "no guardian was started"
         self._stack = contextlib.ExitStack()
 
     # ---- start and end
 
     def start(self, address_of: Callable[[str], str]) -> None:
-        """Start the guardian and the timer, before any driver connects. RefusedError where a real laser cannot be guarded.
+        """Start the guardian and the timer, before any driver connects. Where there is no guardian, no laser may emit.
 
         `address_of` returns where the instrument of a role really is.
         """
@@ -94,29 +96,27 @@ class Safeguard:
             self._stack.enter_context(self._awake)
 
     def _start_guardian(self, driver: str, address_of: Callable[[str], str]) -> None:
-        problem = self._no_guardian(driver)
-        if problem is not None:
-            if not self.simulated:
-                raise RefusedError(f"real emission is refused: {problem}")
-            _log.warning("the simulated laser is not guarded: %s", problem)
-            return
-        self.guard = GuardClient.start(
-            self._recipe("laser", address_of),
-            log=self.config.bench.data / "guardian.jsonl",
-            make_safe=self._made_safe(address_of),
-            on_lost=self._lost,
-            heartbeat_s=HEARTBEAT_S,
-            lease_s=self._lease_s,
-            toggler=self._toggler(),
-        )
-
-    @staticmethod
-    def _no_guardian(driver: str) -> str | None:
-        if not POSIX:
-            return "the guardian runs on Linux and macOS so far"
         if driver not in entry_points_of(OFF):
-            return f"the driver '{driver}' has no off recipe (entry point group nanolab.off)"
-        return None
+            self._unguarded = (
+                f"the driver '{driver}' has no off recipe (entry point group nanolab.off), by which it is guarded"
+            )
+            if self.simulated:
+                _log.warning("the simulated laser is not guarded: %s", self._unguarded)
+                self._unguarded = None
+            return
+        try:
+            self.guard = GuardClient.start(
+                self._recipe("laser", address_of),
+                log=self.config.bench.data / "guardian.jsonl",
+                make_safe=self._made_safe(address_of),
+                on_lost=self._lost,
+                lease_s=self._lease_s,
+                toggler=self._toggler(),
+            )
+        except NanolabError as error:
+            # the drivers still connect: where the laser is silent they say it better, and other instruments can be used
+            self._unguarded = str(error)
+            _log.warning("%s", error)
 
     def _recipe(self, role: str, address_of: Callable[[str], str]) -> OffRecipe:
         device = self.config.devices[role]
@@ -138,13 +138,39 @@ class Safeguard:
         gate = None if laser is None else getattr(laser.settings, "gate", None)
         return {"make": "nanolab.safety.deadman:Toggles"} if gate == "box" else None
 
-    def close(self) -> Report | None:
-        """End everything, the guardian last; return its last report, None where there was none. Never raises."""
+    def off(self) -> OffReport | None:
+        """Have the guardian turn the laser off at once, for good; None where there is none. Never raises."""
+        if self.guard is None:
+            return None
+        report = as_off_report(self.guard.off())
+        if report.confirmed:
+            self._seen_off()
+        return report
+
+    def close(self) -> OffReport | None:
+        """End everything, the guardian last; return what it saw last, None where there was none. Never raises."""
         self._armed = None
         self._stack.close()
-        return None if self.guard is None else self.guard.close()
+        return None if self.guard is None else as_off_report(self.guard.close())
 
     # ---- what the drivers are given
+
+    def relayed(self, role: str, address: str) -> str:
+        """Return where the driver of a role finds its instrument: the laser behind the guardian, where that owns its line."""
+        guard = self.guard
+        if role != "laser" or guard is None or guard.config.recipe.several_clients:
+            return address
+        return guard.relay_address
+
+    def hooks(self, role: str) -> dict[str, Any]:
+        """Return what the `DeviceContext` of a role is given."""
+        if role == "laser":
+            return {"may_emit": self.may_emit, "judge": self.judge, "seen_off": self.seen_off}
+        return {"judge": self.judge} if role == "thermocouple" else {"may_emit": self.may_emit}
+
+    def begin(self, cuvette: str) -> None:
+        """Take note of what is in the holder: each has budgets of its own, and the sample alone is expected to heat."""
+        self.interlock.begin(cuvette, expects_heating=cuvette == "sample")
 
     def may_emit(self) -> str | None:
         """Return why emission is refused, or None. A simulated laser arms itself; a real one is armed by `arm`."""
@@ -152,10 +178,7 @@ class Safeguard:
             self._armed = Arming(False, self._safeguards())
         if self._armed is None:
             return "the laser is not armed; call arm() of the bench, or use `nanolab run`"
-        refusal = self._armed.may_emit()
-        if refusal is None and self.guard is not None:
-            refusal = self.guard.may_emit()
-        return refusal
+        return self._armed.may_emit() or self.verified()
 
     def judge(self, reading: Reading) -> None:
         """Judge a reading of laser or thermometer, keep the guardian told of emission, renew its lease.
@@ -172,25 +195,34 @@ class Safeguard:
             self._emitting = laser.emitting
             guard.emitting(laser.emitting)
         if self._emitting and any(
-            channel.known and channel.channel.startswith(SAMPLE) for channel in channels_in(reading, "thermocouple", 0.0)
+            channel.known and channel.channel.startswith(SAMPLE)
+            for channel in channels_in(reading, "thermocouple", 0.0)
         ):
             guard.renew(self._lease_s)
 
-    def seen_off(self) -> OffReport | None:
-        """Return what the guardian saw when it turned the laser off for good; None while the driver's own way is open."""
+    def seen_off(self, within_s: float) -> OffReport | None:
+        """Return what the guardian saw when it turned the laser off for good; None while the driver's own way is open.
+
+        Waits up to so many wall seconds for that.
+        """
         guard = self.guard
-        if guard is None or guard.ended is None or guard.report is None or guard.config.recipe.several_clients:
+        if guard is None or guard.config.recipe.several_clients or not guard.over.wait(within_s):
             return None
-        return as_off_report(guard.report)
+        return None if guard.report is None else as_off_report(guard.report)
 
     # ---- arming
 
     def verified(self) -> str | None:
         """Return why the guardian is not to be relied on, or None."""
-        return "there is no guardian" if self.guard is None else self.guard.may_emit()
+        return self._unguarded if self.guard is None else self.guard.may_emit()
 
     def arm(
-        self, instruments: Mapping[str, Any], *, yes: bool = False, person: Person = Person(), what: str = "the laser"
+        self,
+        instruments: Mapping[str, Any],
+        *,
+        yes: bool = False,
+        person: Person = AT_THE_TERMINAL,
+        what: str = "the laser",
     ) -> None:
         """Look at every condition and arm the laser; a real one asks a person. RefusedError names what is not met.
 
@@ -205,11 +237,12 @@ class Safeguard:
             read_probes=lambda: fresh(instruments, "thermocouple"),
             read_meter=None if meter is None or not real else lambda: fresh(instruments, "powermeter"),
             today=person.today(),
+            scripted=yes,
         )
         self._armed = arm(found, real=real, safeguards=self._safeguards(), what=what, yes=yes, person=person)
 
     def _safeguards(self) -> Safeguards:
-        return Safeguards(self.interlock, self._awake, self if self.guard is not None else None)
+        return Safeguards(self.interlock, self._awake, self)
 
     # ---- what happens by itself
 
@@ -222,8 +255,13 @@ class Safeguard:
         """The laser was turned off and the run had not asked for it, or the guardian was lost."""
         guard = self.guard
         ended = (guard.ended if guard is not None else None) or str(report.get("why"))
-        self._emitting = False
+        if report["confirmed"]:
+            self._seen_off()
         self.interlock.trip("guardian", ended, latch=BY_REQUEST not in ended)
+
+    def _seen_off(self) -> None:
+        self._emitting = False
+        self.interlock.judge({"laser_emitting": {"value": 0, "timestamp": self._lab_time()}})
 
 
 def fresh(instruments: Mapping[str, Any], role: str) -> Reading:

@@ -11,7 +11,7 @@ import socket
 import sys
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,7 +97,11 @@ def _turn_off(place: Place) -> dict[str, Any]:
     from nanolab.safety.off import LaserLine, go_off
     from nanolab.safety.recipes import recipe_for
 
-    line = LaserLine(recipe_for(place.driver, place.address, place.settings))
+    recipe = recipe_for(place.driver, place.address, place.settings)
+    if place.address.startswith("tcp://"):
+        # a plain socket says the same, and is there before pyvisa would be imported
+        recipe = replace(recipe, line=replace(recipe.line, kind="serial"))
+    line = LaserLine(recipe)
     report = go_off(line, "`nanolab laser off`").as_dict()
     line.close()
     if trouble and not report["confirmed"]:

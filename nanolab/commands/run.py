@@ -41,6 +41,12 @@ def command(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print plan and forecast, check limits, stop.")] = False,
     ladder: Annotated[bool, typer.Option("--ladder", help="Also show the result under every convention.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes", help="Arm without typing; a real laser needs an approval in [laser_safety] all the same."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Run a plan on the bench, real or simulated, and report what it says."""
@@ -54,7 +60,7 @@ def command(
     if dry_run:
         _print_dry_run(assay, setup, forecast, as_json)
         return
-    exit_code = _run(assay, setup, forecast, sim, ladder, as_json, [parse_fault(text) for text in faults or []])
+    exit_code = _run(assay, setup, forecast, sim, ladder, as_json, [parse_fault(text) for text in faults or []], yes)
     raise typer.Exit(int(exit_code))
 
 
@@ -86,14 +92,15 @@ def _run(
     ladder: bool,
     as_json: bool,
     faults: "Sequence[ScriptedFault]" = (),
+    yes: bool = False,
 ) -> ExitCode:
-    from nanolab.bench.connect import REAL_EMISSION_REFUSED, open_bench
+    from nanolab.bench.connect import open_bench
     from nanolab.engine.session import perform
     from nanolab.interfaces import OffReport
+    from nanolab.safety.arming import refuse_unattended
 
-    laser = setup.bench.laser
-    if assay.emits and laser is not None and not laser.simulated:
-        raise RefusedError(REAL_EMISSION_REFUSED)
+    if assay.emits and setup.bench.laser is not None and not setup.bench.laser.simulated:
+        refuse_unattended(setup.bench.laser_safety, yes=yes)
     say(
         f"{'SIMULATED bench' if setup.simulated else 'bench'} '{setup.bench.bench.name}', plan {assay.name}, "
         f"about {forecast.minutes:.0f} lab minutes, data in {setup.data_root}"
@@ -102,6 +109,8 @@ def _run(
     try:
         with open_bench(setup.bench, sim=sim) as bench:
             _script(faults, bench)
+            if assay.emits and setup.bench.laser is not None:
+                bench.arm(yes=yes)
             performance = perform(assay, setup, bench, forecast)
     except OffNotConfirmedError as error:
         if performance is None:

@@ -42,6 +42,8 @@ def prepare(
         raise UsageError(
             "--world, --seed and --speed belong to a simulated bench, and no device of this one is simulated"
         )
+    if data is not None:
+        bench_config = bench_config.model_copy(update={"bench": bench_config.bench.model_copy(update={"data": data})})
     missing = [role for role in assay.roles if role not in bench_config.devices]
     if missing:
         raise RefusedError(f"the plan '{assay.name}' needs {', '.join(missing)}, and the bench has none")
@@ -50,7 +52,7 @@ def prepare(
         sample=find_sample(sample),
         values=values,
         blank=blank,
-        data_root=data or Path(bench_config.bench.data),
+        data_root=Path(bench_config.bench.data),
         simulated=bool(bench_config.simulated_roles),
     )
     if blank not in {"run", "none"}:

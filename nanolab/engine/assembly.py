@@ -19,6 +19,7 @@ from bluesky.utils import Msg, RunEngineInterrupted, TransitionError
 
 from nanolab.assay import Plan
 from nanolab.engine.clock import Clock
+from nanolab.errors import NanolabError
 
 Subscriber = Callable[[str, Mapping[str, Any]], object]
 
@@ -85,6 +86,7 @@ class Engine:
     RE: RunEngine = field(init=False)
 
     def __post_init__(self) -> None:
+        self._stopped: NanolabError | None = None
         self.RE = RunEngine({}, context_managers=[])
         self.RE.pause_msg = ""
         self.RE.register_command("sleep", self._sleep)
@@ -98,23 +100,34 @@ class Engine:
         """Run one plan to its end. Whatever ends it, the answer is an `Outcome`; nothing is raised."""
         outcome = Outcome()
         seen: list[str] = []
+        self._stopped = None
         token = self.RE.subscribe(lambda _name, doc: seen.append(doc["uid"]), "start")
         try:
             with stop_signals(self._signalled) as received, _engine_words_to_stderr():
                 try:
                     self.RE(plan, **metadata)
                 except RunEngineInterrupted:
-                    self._abort(received)
+                    outcome.error = self._abort(received)
                 except BaseException as error:  # noqa: BLE001 - reported in the outcome, never swallowed
                     outcome.error = error
                 outcome.signal_number = received[0] if received else None
+                if self._stopped is not None and not received:
+                    outcome.error = self._stopped
         finally:
             self.RE.unsubscribe(token)
         outcome.uids = tuple(seen)
         return outcome
 
+    def stop(self, error: NanolabError) -> None:
+        """End the run that is under way, from any thread; the laser is off already. Its outcome has this error."""
+        self._stopped = error
+        self._request_pause()
+
     def _signalled(self, signal_number: int) -> None:
         self.emergency_off()
+        self._request_pause()
+
+    def _request_pause(self) -> None:
         # request_pause waits for the engine's loop; the main thread must stay free to see the pause arrive
         threading.Thread(target=self._pause, name="nanolab-stop-request", daemon=True).start()
 
@@ -123,11 +136,21 @@ class Engine:
         with contextlib.suppress(TransitionError):
             self.RE.request_pause(defer=False)
 
-    def _abort(self, received: list[int]) -> None:
+    def _abort(self, received: list[int]) -> BaseException | None:
         if self.RE.state == "paused":
             self.on_pause()
-            name = signal.Signals(received[0]).name if received else "pause"
-            self.RE.abort(reason=f"stopped by {name}; the laser was turned off first")
+            name = signal.Signals(received[0]).name if received else str(self._stopped or "pause")
+            return self._aborted(f"stopped by {name}; the laser was turned off first")
+        return None
+
+    def _aborted(self, reason: str) -> BaseException | None:
+        """Abort; return what the plan's clean-up raised, which must not hide why it was aborted."""
+        try:
+            self.RE.abort(reason=reason)
+        except Exception as error:  # noqa: BLE001 - reported in the outcome, never swallowed
+            _log.exception("the clean-up after an abort failed")
+            return error
+        return None
 
 
 @contextlib.contextmanager

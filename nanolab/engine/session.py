@@ -91,6 +91,7 @@ def perform(
         with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
             engine = Engine(bench.clock, writer, bench.emergency_off, on_pause=writer.pause)
             engine.RE.preprocessors.append(SupplementalData(baseline=_for_baseline(bench)))
+            bind_safeguard(engine, writer, bench)
             for observer in observers:
                 engine.fan_out.add(observer)
             for step in assay.runs(setup, bench, forecast):
@@ -104,6 +105,16 @@ def perform(
         performance.error = performance.error or error
     performance.off = bench.emergency_off()
     return performance
+
+
+def bind_safeguard(engine: Engine, writer: Any, bench: "Bench") -> None:
+    """Let a trip that no reading raises end the run, write every trip into it, and have the guardian's log in its folder."""
+    safeguard = bench.safeguard
+    if safeguard is None:
+        return
+    safeguard.on_untold = lambda trip: engine.stop(trip.error())
+    engine.RE.preprocessors.append(safeguard.note.saved_before_close)
+    engine.fan_out.add(lambda name, _doc: safeguard.follow(Path(writer.path)) if name == "start" else None)
 
 
 def _for_baseline(bench: "Bench") -> list[Any]:

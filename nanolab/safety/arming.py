@@ -25,10 +25,14 @@ from nanolab.safety.conditions import (
 )
 
 if TYPE_CHECKING:
-    from nanolab.bench.config import BenchConfig
+    from nanolab.bench.config import BenchConfig, LaserSafetyConfig
 
 WORD = "arm"
 COUNTDOWN_S = 5
+NOBODY_THERE = (
+    "a real laser is armed by a person at a terminal, and there is none; a script gives --yes, which needs an approval in "
+    "[laser_safety] that has not expired"
+)
 
 
 class InterlockLike(Protocol):
@@ -61,6 +65,9 @@ class Person:
     wait: Callable[[float], object] = time.sleep
     today: Callable[[], datetime.date] = datetime.date.today
     terminal: Callable[[], bool] = lambda: sys.stdin.isatty()
+
+
+AT_THE_TERMINAL = Person()
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,12 @@ def conditions(
     read_meter: Callable[[], Reading] | None = None,
     to_sample_plane: float = 1.0,
     today: datetime.date,
+    scripted: bool = True,
 ) -> list[Condition]:
-    """Look at every condition; none is left out because another is not met."""
+    """Look at every condition; none is left out because another is not met.
+
+    `scripted`: no person types at the terminal, so that an approval has to stand in the bench file.
+    """
     limits = config.limits
     found = [
         limits_set(
@@ -132,8 +143,20 @@ def conditions(
         *found,
         of_reason("guardian", safeguards.guardian_verified(), "alive, and has seen off", "Start it, and look at its own way to the laser"),
         of_reason("computer stays awake", safeguards.awake.held(), "sleep is inhibited", "Use a computer that can be kept awake"),
-        approved(config.laser_safety, today),
+        approved(config.laser_safety, today) if scripted else not_needed("laser-safety approval", "a person who types"),
     ]  # fmt: skip
+
+
+def refuse_unattended(safety: "LaserSafetyConfig", *, yes: bool, person: Person = AT_THE_TERMINAL) -> None:
+    """Raise RefusedError, before anything is opened, where nobody could arm a real laser later on."""
+    if yes:
+        approval = approved(safety, person.today())
+        if not approval.met:
+            raise RefusedError(
+                f"real emission is refused: --yes needs an approval: {approval.words}. {approval.remedy}"
+            )
+    elif not person.terminal():
+        raise RefusedError(f"real emission is refused: {NOBODY_THERE}")
 
 
 def arm(
@@ -143,7 +166,7 @@ def arm(
     safeguards: Safeguards,
     what: str,
     yes: bool = False,
-    person: Person = Person(),
+    person: Person = AT_THE_TERMINAL,
 ) -> Arming:
     """Arm a laser, or raise RefusedError with every condition that is not met.
 
@@ -169,10 +192,7 @@ def _confirm(found: Sequence[Condition], what: str, yes: bool, person: Person) -
         person.say(condition.line())
     if not yes:
         if not person.terminal():
-            raise RefusedError(
-                "the laser is not armed: a real laser is armed by a person at a terminal, and there is none; "
-                "a script gives --yes, which needs an approval in [laser_safety] that has not expired"
-            )
+            raise RefusedError(f"the laser is not armed: {NOBODY_THERE}")
         try:
             typed = person.ask(f"About to arm {what}. Eyewear on, door closed? Type '{WORD}' to go on: ")
         except EOFError:

@@ -45,9 +45,9 @@ def of_reason(name: str, reason: str | None, words: str, remedy: str = "") -> Co
     return Condition(name, reason is None, words if reason is None else reason, remedy)
 
 
-def not_needed(name: str) -> Condition:
-    """Return a condition that a simulated laser need not meet."""
-    return Condition(name, True, "not needed for a simulated laser")
+def not_needed(name: str, whom: str = "a simulated laser") -> Condition:
+    """Return a condition that need not be met."""
+    return Condition(name, True, f"not needed for {whom}")
 
 
 def limits_set(stated: bool, words: str) -> Condition:

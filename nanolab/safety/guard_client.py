@@ -58,6 +58,8 @@ class GuardClient:
         """The last report of going off, whoever did it."""
         self.ended: str | None = None
         """Why this guardian can allow no emission any more; None while it can."""
+        self.over = threading.Event()
+        """Set once there is a report of going off."""
         self.relay_address = config.recipe.address
         """Where the driver finds the laser: the guardian's own port, or the laser where it takes several clients."""
         self._on_lost = on_lost
@@ -323,6 +325,7 @@ class GuardClient:
             return
         self.report = report
         self.ended = self.ended or str(message.get("tripped"))
+        self.over.set()
         if message.get("event") == "off" and not self._off_asked:
             self._tell(report)
 
@@ -352,6 +355,7 @@ class GuardClient:
         report = go_off(line, why).as_dict()
         line.close()
         self.report = report
+        self.over.set()
         return report
 
     def _kill(self) -> None:

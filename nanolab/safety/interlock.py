@@ -296,7 +296,9 @@ class Interlock:
         self._tripped = self._tripped or finding
         return finding
 
-    def _fire(self, finding: Finding, arrived_s: float, lab_s: float, again: bool, *, latch: bool = True) -> Trip | None:
+    def _fire(
+        self, finding: Finding, arrived_s: float, lab_s: float, again: bool, *, latch: bool = True
+    ) -> Trip | None:
         commanded_s = self._monotonic()
         try:
             report = self._off()

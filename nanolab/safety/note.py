@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import bluesky.preprocessors as bpp
+from bluesky.utils import Msg
+
+from nanolab.assay import Plan
 from nanolab.safety.trip import Trip
 
 _KEYS: dict[str, tuple[str, str | None]] = {
@@ -24,7 +28,7 @@ _KEYS: dict[str, tuple[str, str | None]] = {
 class TripNote:
     """Holds the newest trip for a plan to save; give the object to `Interlock` as ``on_trip``.
 
-    A plan saves it where `waiting` is True, on its way out (the laser is off by then): `save_event([note], "operator")`.
+    `saved_before_close`, among the preprocessors of a RunEngine, saves it where `waiting` is True; the laser is off by then.
     """
 
     name = "trip"
@@ -43,6 +47,23 @@ class TripNote:
     def waiting(self) -> bool:
         """True where there is a trip that nobody has read."""
         return self._trip is not self._saved
+
+    def saved_before_close(self, plan: Plan) -> Plan:
+        """Wrap a plan so that a trip which nobody has read is saved, in the stream `operator`, before its run is closed."""
+        wrapped: Plan = bpp.plan_mutator(plan, self._before)
+        return wrapped
+
+    def _before(self, msg: Msg) -> tuple[Plan | None, None]:
+        if msg.command != "close_run" or not self.waiting:
+            return None, None
+
+        def saved_first() -> Plan:
+            yield Msg("create", None, name="operator")
+            yield Msg("read", self)
+            yield Msg("save")
+            return (yield msg)
+
+        return saved_first(), None
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Describe rule, words, value, limit, times and reaction."""

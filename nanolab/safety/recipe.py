@@ -1,7 +1,7 @@
 """How one laser is told to go off and seen to be off: plain data, so that a process that imports no driver can do it.
 
-A driver offers its recipe as the entry point ``nanolab.off``: a function of (address, settings of the device's table in
-bench.toml) in a module that imports neither ophyd nor bluesky. The recipe names no secrets and no callables; it travels as
+A driver offers its recipe as the entry point ``nanolab.off``: a function of (role, address, settings of the device's table
+in bench.toml) in a module that imports neither ophyd nor bluesky. The recipe names no secrets and no callables; it travels as
 JSON to the guardian and to ``nanolab laser off``.
 
 No safety function in the sense of a standard: the hardware interlock of the laser is.

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nanolab.assay import Forecast, Parameter, Plan, Report, RunStep, Setup
-from nanolab.safety.limits import RunLimits
 from plans.photothermal.beliefs import beliefs_from, conditions_from
 from plans.photothermal.parameters import PARAMETERS
 from plans.photothermal.plan import photothermal, reference
@@ -124,7 +123,6 @@ class PhotothermalAssay:
             **devices,
             "cuvette": bench.devices.get("cuvette"),
             "clock": bench.clock,
-            "limits": RunLimits.from_config(setup.bench.limits),
         }
         key = {"blank_key": setup.sample.blank_key()}
         if setup.blank == "run":

@@ -141,7 +141,8 @@ def test_a_trip_turns_the_laser_off_before_the_status_fails(
     with rig(served, max_c) as made:
         with pytest.raises(FailedStatus) as caught:
             engine(heat(made, 120, fault))
-        assert isinstance(cause_of(caught.value), LimitTripError)
+        # an instrument that is silent says more of itself than the trip does
+        assert isinstance(cause_of(caught.value), DeviceError if fault == "silent" else LimitTripError)
         trip = made.interlock.trips[0]
         assert trip.rule in rules
         # it emitted until then, was told to go off, was dark when anybody was told, and only then the status failed
@@ -150,7 +151,10 @@ def test_a_trip_turns_the_laser_off_before_the_status_fails(
         # off is one exchange, which has a deadline
         assert 0.0 < trip.reaction_s < 10.0
         assert trip.off_detail.startswith("OFF (off: OUTP1? 0")
-        made.laser.resume()  # armed again as far as the driver is concerned
+        with pytest.raises(RefusedError, match="the interlock has tripped"):
+            made.laser.resume()
+        made.laser.unstage()
+        made.laser.stage()  # armed again as far as the driver is concerned
         with pytest.raises(RefusedError, match="the interlock has tripped"):
             made.laser.set(0.1)
 

@@ -25,20 +25,20 @@ from nanolab.testing.guarded import WORDS, FakeLaser, served_bench, words_for
 HEAVY = ("typer", "numpy", "ophyd", "pydantic", "bluesky", "scipy", "matplotlib", "pyvisa")
 
 
-def plain_recipe(address: str, settings: dict[str, Any]) -> OffRecipe:
+def plain_recipe(_role: str, address: str, settings: dict[str, Any]) -> OffRecipe:
     """The off recipe of the driver `fake` in these tests."""
     return words_for(address, device=settings.get("nickname", "laser"), confirm_within_s=0.3)
 
 
-def visa_recipe(address: str, settings: dict[str, Any]) -> OffRecipe:
+def visa_recipe(_role: str, address: str, settings: dict[str, Any]) -> OffRecipe:
     return words_for(address, line=WORDS.line)
 
 
-def strict_recipe(address: str, settings: dict[str, Any]) -> OffRecipe:
+def strict_recipe(_role: str, address: str, settings: dict[str, Any]) -> OffRecipe:
     return words_for(address, device=settings["nickname"])
 
 
-def no_recipe(address: str, settings: dict[str, Any]) -> str:
+def no_recipe(_role: str, address: str, settings: dict[str, Any]) -> str:
     return "off"
 
 
@@ -250,7 +250,7 @@ def test_it_imports_nothing_heavy_and_is_quick(laser: FakeLaser, tmp_path: Path)
         "import sys, time\n"
         "from nanolab import discovery; from nanolab.safety.recipe import OffRecipe\n"
         f"recipe = OffRecipe.from_json({words_for(laser.address).to_json()!r})\n"
-        "point = type('P', (), {'load': lambda self: lambda address, settings: recipe})()\n"
+        "point = type('P', (), {'load': lambda self: lambda role, address, settings: recipe})()\n"
         "real = discovery.entry_points_of\n"
         "discovery.entry_points_of = lambda group: {'fake': point} if group == discovery.OFF else real(group)\n"
         "from nanolab.entry import main\n"

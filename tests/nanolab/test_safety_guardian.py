@@ -490,8 +490,9 @@ class Fed:
 
     made: "Fed"
 
-    def __init__(self, broken: bool = False) -> None:
+    def __init__(self, send: Callable[[bytes], object], broken: bool = False) -> None:
         Fed.made = self
+        self.send = send
         self.frames: list[float] = []
         self.broken = broken
         self.closed = False
@@ -548,7 +549,7 @@ def test_a_dead_man_line_that_cannot_be_fed_trips(guard: Callable[..., Guarded])
 @pytest.mark.parametrize("table", [{}, {"make": "nowhere:x"}, {"make": "json:nothing"}, {"make": "json:loads"}])
 def test_a_dead_man_line_that_cannot_be_made_is_said(table: dict[str, Any]) -> None:
     with pytest.raises(NanolabError, match="the dead-man line cannot be made"):
-        make_toggler(table)
+        make_toggler(table, print)
 
 
 def test_the_door_lets_off_and_status_in(guard: Callable[..., Guarded], laser: FakeLaser) -> None:
