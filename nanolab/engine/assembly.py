@@ -54,11 +54,12 @@ class FanOut:
 
 @dataclass
 class Outcome:
-    """How one run ended: its uid where it was opened, the error that ended it, the signal that did."""
+    """How one run ended: its uid where it was opened, the error, the signal or the request (in words) that ended it."""
 
     uids: tuple[str, ...] = ()
     error: BaseException | None = None
     signal_number: int | None = None
+    stopped_by: str | None = None
 
 
 @dataclass
@@ -83,6 +84,8 @@ class Engine:
     on_pause: Callable[[], object] = lambda: None
     fan_out: FanOut = field(default_factory=FanOut)
     RE: RunEngine = field(init=False)
+    stopped_by: str | None = field(default=None, init=False)
+    """Who asked for a stop, in words; no run is begun afterwards."""
 
     def __post_init__(self) -> None:
         self.RE = RunEngine({}, context_managers=[])
@@ -98,7 +101,13 @@ class Engine:
         """Run one plan to its end. Whatever ends it, the answer is an `Outcome`; nothing is raised."""
         outcome = Outcome()
         seen: list[str] = []
-        token = self.RE.subscribe(lambda _name, doc: seen.append(doc["uid"]), "start")
+
+        def opened(_name: str, doc: Mapping[str, Any]) -> None:
+            seen.append(doc["uid"])
+            if self.stopped_by is not None:  # asked for in the moment before the run could be paused
+                self._pause_soon()
+
+        token = self.RE.subscribe(opened, "start")
         try:
             with stop_signals(self._signalled) as received, _engine_words_to_stderr():
                 try:
@@ -111,10 +120,21 @@ class Engine:
         finally:
             self.RE.unsubscribe(token)
         outcome.uids = tuple(seen)
+        outcome.stopped_by = self.stopped_by
         return outcome
+
+    def stop(self, who: str) -> Any:
+        """Do what Ctrl-C does, asked for from any thread: laser off, read back, then abort. Returns what off reports."""
+        self.stopped_by = who
+        report = self.emergency_off()
+        self._pause_soon()
+        return report
 
     def _signalled(self, signal_number: int) -> None:
         self.emergency_off()
+        self._pause_soon()
+
+    def _pause_soon(self) -> None:
         # request_pause waits for the engine's loop; the main thread must stay free to see the pause arrive
         threading.Thread(target=self._pause, name="nanolab-stop-request", daemon=True).start()
 
@@ -126,7 +146,7 @@ class Engine:
     def _abort(self, received: list[int]) -> None:
         if self.RE.state == "paused":
             self.on_pause()
-            name = signal.Signals(received[0]).name if received else "pause"
+            name = signal.Signals(received[0]).name if received else (self.stopped_by or "pause")
             self.RE.abort(reason=f"stopped by {name}; the laser was turned off first")
 
 
