@@ -193,6 +193,8 @@ def exit_code_of(performance: "Performance", report: "Report | None", error: Bas
     if performance.signal_number is not None:
         interrupted = performance.signal_number == signal.SIGINT
         return ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
+    if performance.stopped_by is not None:
+        return ExitCode.INTERRUPTED
     if isinstance(error, NanolabError):
         return error.exit_code
     if error is not None:
@@ -211,6 +213,10 @@ def explain(performance: "Performance", report: "Report | None", error: BaseExce
 
         name = signal.Signals(performance.signal_number).name
         return f"stopped by {name}: the laser was turned off first and read back off; the data are kept"
+    if performance.stopped_by is not None:
+        return (
+            f"stopped by {performance.stopped_by}: the laser was turned off first and read back off; the data are kept"
+        )
     if isinstance(error, NanolabError):
         return str(error)
     if error is not None:

@@ -55,11 +55,12 @@ class FanOut:
 
 @dataclass
 class Outcome:
-    """How one run ended: its uid where it was opened, the error that ended it, the signal that did."""
+    """How one run ended: its uid where it was opened, the error, the signal or the request (in words) that ended it."""
 
     uids: tuple[str, ...] = ()
     error: BaseException | None = None
     signal_number: int | None = None
+    stopped_by: str | None = None
 
 
 @dataclass
@@ -84,9 +85,11 @@ class Engine:
     on_pause: Callable[[], object] = lambda: None
     fan_out: FanOut = field(default_factory=FanOut)
     RE: RunEngine = field(init=False)
+    stopped_by: str | None = field(default=None, init=False)
+    """Who asked for a stop, in words; no run is begun afterwards."""
 
     def __post_init__(self) -> None:
-        self._stopped: NanolabError | None = None
+        self._ended_by: NanolabError | None = None
         self.RE = RunEngine({}, context_managers=[])
         self.RE.pause_msg = ""
         self.RE.register_command("sleep", self._sleep)
@@ -100,8 +103,14 @@ class Engine:
         """Run one plan to its end. Whatever ends it, the answer is an `Outcome`; nothing is raised."""
         outcome = Outcome()
         seen: list[str] = []
-        self._stopped = None
-        token = self.RE.subscribe(lambda _name, doc: seen.append(doc["uid"]), "start")
+        self._ended_by = None
+
+        def opened(_name: str, doc: Mapping[str, Any]) -> None:
+            seen.append(doc["uid"])
+            if self.stopped_by is not None:  # asked for in the moment before the run could be paused
+                self._pause_soon()
+
+        token = self.RE.subscribe(opened, "start")
         try:
             with stop_signals(self._signalled) as received, _engine_words_to_stderr():
                 try:
@@ -111,23 +120,31 @@ class Engine:
                 except BaseException as error:  # noqa: BLE001 - reported in the outcome, never swallowed
                     outcome.error = error
                 outcome.signal_number = received[0] if received else None
-                if self._stopped is not None and not received:
-                    outcome.error = self._stopped
+                if self._ended_by is not None and not received:
+                    outcome.error = self._ended_by
         finally:
             self.RE.unsubscribe(token)
         outcome.uids = tuple(seen)
+        outcome.stopped_by = self.stopped_by
         return outcome
 
-    def stop(self, error: NanolabError) -> None:
+    def stop(self, who: str) -> Any:
+        """Do what Ctrl-C does, asked for from any thread: laser off, read back, then abort. Returns what off reports."""
+        self.stopped_by = who
+        report = self.emergency_off()
+        self._pause_soon()
+        return report
+
+    def end(self, error: NanolabError) -> None:
         """End the run that is under way, from any thread; the laser is off already. Its outcome has this error."""
-        self._stopped = error
-        self._request_pause()
+        self._ended_by = error
+        self._pause_soon()
 
     def _signalled(self, signal_number: int) -> None:
         self.emergency_off()
-        self._request_pause()
+        self._pause_soon()
 
-    def _request_pause(self) -> None:
+    def _pause_soon(self) -> None:
         # request_pause waits for the engine's loop; the main thread must stay free to see the pause arrive
         threading.Thread(target=self._pause, name="nanolab-stop-request", daemon=True).start()
 
@@ -139,7 +156,7 @@ class Engine:
     def _abort(self, received: list[int]) -> BaseException | None:
         if self.RE.state == "paused":
             self.on_pause()
-            name = signal.Signals(received[0]).name if received else str(self._stopped or "pause")
+            name = signal.Signals(received[0]).name if received else (self.stopped_by or str(self._ended_by or "pause"))
             return self._aborted(f"stopped by {name}; the laser was turned off first")
         return None
 

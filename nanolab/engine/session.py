@@ -13,6 +13,7 @@ from nanolab import __version__
 from nanolab.assay import Assay, Forecast, RunStep, Setup
 from nanolab.engine.assembly import Engine, Outcome
 from nanolab.engine.progress import ProgressLine
+from nanolab.engine.stop_request import StopListener
 from nanolab.errors import NanolabError
 from nanolab.interfaces import OffReport
 
@@ -36,12 +37,13 @@ class Performance:
     runs: list[FinishedRun] = field(default_factory=list)
     error: BaseException | None = None
     signal_number: int | None = None
+    stopped_by: str | None = None
     off: OffReport | None = None
 
     @property
     def complete(self) -> bool:
         """True if every run came to its planned end."""
-        return self.error is None and self.signal_number is None
+        return self.error is None and self.signal_number is None and self.stopped_by is None
 
 
 def digest(prediction: Mapping[str, Any] | None) -> str | None:
@@ -58,6 +60,7 @@ def run_metadata(setup: Setup, assay: Assay, step: RunStep, forecast: Forecast, 
         "nanolab_version": __version__,
         "assay": assay.name,
         "role": step.role,
+        "expected_s": step.duration_s or None,
         "sample": {"name": setup.sample.sample.name, **setup.sample.model_dump(mode="json")},
         "bench": setup.bench.model_dump(mode="json"),
         "parameters": dict(setup.values),
@@ -88,8 +91,12 @@ def perform(
 
     performance = Performance()
     try:
-        with RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer:
+        with (
+            RunWriter(setup.data_root, on_failure=bench.emergency_off) as writer,
+            StopListener(lambda: writer.path) as stop_requests,
+        ):
             engine = Engine(bench.clock, writer, bench.emergency_off, on_pause=writer.pause)
+            stop_requests.bind(engine, bench)
             engine.RE.preprocessors.append(SupplementalData(baseline=_for_baseline(bench)))
             bind_safeguard(engine, writer, bench)
             for observer in observers:
@@ -98,6 +105,7 @@ def perform(
                 outcome = _one_run(engine, writer, assay, setup, bench, forecast, step, progress, performance)
                 performance.error = _explained(outcome.error)
                 performance.signal_number = outcome.signal_number
+                performance.stopped_by = outcome.stopped_by
                 if not performance.complete:
                     break
     except NanolabError as error:
@@ -112,7 +120,7 @@ def bind_safeguard(engine: Engine, writer: Any, bench: "Bench") -> None:
     safeguard = bench.safeguard
     if safeguard is None:
         return
-    safeguard.on_untold = lambda trip: engine.stop(trip.error())
+    safeguard.on_untold = lambda trip: engine.end(trip.error())
     engine.RE.preprocessors.append(safeguard.note.saved_before_close)
     engine.fan_out.add(lambda name, _doc: safeguard.follow(Path(writer.path)) if name == "start" else None)
 

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nanolab.engine.stop_client import ask_run
 from nanolab.journal.reader import open_run
 
 QUICK = ("--blank", "none", "--set", "baseline_s=20", "--set", "heat_s=60", "--set", "cool_s=20")
@@ -93,6 +95,32 @@ def test_a_signal_ends_the_run_with_the_laser_off(
     assert document["run"]["status"] == "aborted"
     temperatures = open_run(tmp_path / document["run"]["path"]).table("primary")["thermocouple_sample"]
     assert len(temperatures) > 5
+
+
+def test_a_stop_from_another_process_ends_the_run_with_the_laser_off(serve: Callable[..., Any], tmp_path: Path) -> None:
+    server = serve("--speed", "20")
+    data = tmp_path / "runs"
+    words = [sys.executable, "-m", "nanolab", "run", "photothermal", "--json", "--sim", server.control, "--data", str(data),
+             "--blank", "none", "--speed", "20", "--set", "baseline_s=20", "--set", "heat_s=3000"]  # fmt: skip
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "heating" in line:
+            break
+    (folder,) = (offered.parent for offered in data.glob("*/*/stop.json"))
+    before = time.monotonic()
+    answer = ask_run(folder, "the STOP of a test")
+    answered = time.monotonic()
+    assert answer.confirmed, answer.words
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 130, err
+    assert "stopped by the STOP of a test: the laser was turned off first" in err
+    document = json.loads(out)
+    assert document["run"]["status"] == "aborted"
+    assert open_run(folder).status == "aborted"
+    emissions = _ask(server.ready["truth"], {"op": "emissions"})["emissions"]
+    assert [change["emitting"] for change in emissions] == [True, False]
+    assert before <= emissions[-1]["monotonic_s"] <= answered  # it was off when it was said to be
 
 
 def test_the_shared_bench_can_be_watched_while_a_run_goes_on(
