@@ -13,11 +13,14 @@ from devices.guarded import Seen
 from devices.link import Link
 from devices.serial_line import SerialLine, SerialTransport
 from devices.transport import Transport
-from nanolab.errors import DeviceError
+from nanolab.errors import DeviceError, RefusedError
 from nanolab.safety.deadman import OPEN
 
 CONTACT_MOVES_WITHIN_S = 0.3
 LOOK_EVERY_S = 0.01
+
+TOGGLES_WITHIN_S = 0.6
+"""Wall time in which the guardian, told that emission begins, has sent the toggles that the box wants before it closes."""
 
 HealthLooks = Sequence[tuple[str, Callable[[], str], str]]
 
@@ -90,6 +93,7 @@ class BoxGate:
     by_hand = BY_HAND
 
     def __init__(self, link: Link, name: str) -> None:
+        self._link = link
         self._wire = BoxWire(link, name)
         self._name = name
 
@@ -106,8 +110,15 @@ class BoxGate:
         return seen(self._wire.open())
 
     def close(self) -> Seen:
-        """Arm the box; done when its contact reads closed."""
-        return seen(self._wire.arm())
+        """Arm the box; done when its contact reads closed. It wants two toggles first, which begin with emission."""
+        limit = time.monotonic() + TOGGLES_WITHIN_S
+        while True:
+            try:
+                return seen(self._wire.arm())
+            except RefusedError:
+                if time.monotonic() >= limit:
+                    raise
+            self._link.rest(CONTACT_MOVES_WITHIN_S / 10)
 
     def refusal(self) -> str:
         """Ask the box whether it would close."""

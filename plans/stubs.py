@@ -141,8 +141,12 @@ def laser_guard(plan: Plan, laser: Any) -> Plan:
     return guarded
 
 
-def emit(laser: Any, power_w: float, look_every_s: float = 0.5) -> Plan:
+def emit(
+    laser: Any, power_w: float, look_every_s: float = 0.5, thermometer: Any = None, judge: Judge | None = None
+) -> Plan:
     """Set a laser's power in W and wait, on lab time, while its start is under way (a delay, a warm-up).
+
+    The `thermometer` is read with it: who emits has to show a temperature every second.
 
     A laser that needs such a start has a reading ``<role>_starting``, which falls to 0 when light comes, when something
     keeps it from coming, or when the laser's own time for it is over: whoever reads the laser next judges which it was.
@@ -152,6 +156,8 @@ def emit(laser: Any, power_w: float, look_every_s: float = 0.5) -> Plan:
         yield Msg("trigger", laser, group="emit")
         yield Msg("wait", None, group="emit")
         reading = yield Msg("read", laser)
+        if thermometer is not None:
+            yield from _look_at(thermometer, reading, judge)
         if not reading[f"{laser.name}_starting"]["value"]:
             return
         yield Msg("sleep", None, look_every_s)

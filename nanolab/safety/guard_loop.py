@@ -276,6 +276,8 @@ class Guardian:
 
     def _go_off(self, why: str, noticed_s: float) -> None:
         owed = False
+        # the relay passes whole lines on, and nobody else has this connection
+        whole = self._relay is not None and self._line.port is not None and not self._line.port.owes
         if self._relay is not None:
             owed = self._relay.owed
             self._relay.fence()
@@ -283,7 +285,7 @@ class Guardian:
         self.tripped = self.tripped or why
         self._emitting = False
         recipe, wait = self.config.recipe, self._wait
-        seen = self._alone(lambda: go_off(self._line, why, wait=wait, noticed_s=noticed_s, owed=owed))
+        seen = self._alone(lambda: go_off(self._line, why, wait=wait, noticed_s=noticed_s, owed=owed, whole=whole))
         self.report = seen.as_dict()
         self.log.note("off" if seen.confirmed else "OFF NOT CONFIRMED", report=self.report)
         self._tell({"event": "off", "tripped": self.tripped, "report": self.report, "problem": self.log.problem})

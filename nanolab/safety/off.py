@@ -144,18 +144,19 @@ class _Search:
 
     # ---- sending
 
-    def tell(self, *, first: bool) -> None:
-        """Send the junk that ends a half-sent command, and all steps, before anything is read."""
+    def tell(self, *, first: bool, flush: bool) -> None:
+        """Send the junk that ends a half-sent command, where one may be there, and all steps, before anything is read."""
         recipe = self.line.recipe
         words = [step.send for step in recipe.steps if step.unless is None]
-        if first and recipe.flush:
-            words.insert(0, recipe.flush)
+        if flush and recipe.flush:
+            self.line.say(recipe.flush, urgent=first)
+            self._rest(recipe.line.pause_s)
         for number, text in enumerate(words):
-            if number and recipe.line.pause_s:
+            if number:
                 self._rest(recipe.line.pause_s)
-            self.line.say(text, urgent=first and number == 0)
-        if self.sent_s is None:
-            self.sent_s = time.monotonic()
+            self.line.say(text, urgent=first and not number and not flush)
+            if self.sent_s is None:
+                self.sent_s = time.monotonic()
 
     def toggle(self) -> None:
         """Send what only toggles where it is not off yet: asked first, and never sent on a question without an answer."""
@@ -225,7 +226,13 @@ class _Search:
 
 
 def go_off(
-    line: LaserLine, why: str, *, wait: Wait = wait_on, noticed_s: float | None = None, owed: bool = False
+    line: LaserLine,
+    why: str,
+    *,
+    wait: Wait = wait_on,
+    noticed_s: float | None = None,
+    owed: bool = False,
+    whole: bool = False,
 ) -> OffSeen:
     """Turn the laser off and look until every read-back says off, or ``confirm_within_s`` is over. Never raises.
 
@@ -245,6 +252,8 @@ def go_off(
         Moment (monotonic) at which the reason was noticed; the reaction time counts from it. None: now.
     owed : bool
         Whether an answer to somebody else's question may still be under way.
+    whole : bool
+        Whether only whole lines can have gone to the laser on this connection: off is then the first thing that is sent.
     """
     began = time.monotonic() if noticed_s is None else noticed_s
     search = _Search(line, wait)
@@ -254,8 +263,9 @@ def go_off(
         try:
             if again or line.port is None:
                 line.open()
-            search.tell(first=True)
-            confirmed = _look(search, may_give_up=not (fresh or again), owed=owed)
+            flush = again or fresh or not whole
+            search.tell(first=True, flush=flush)
+            confirmed = _look(search, may_give_up=not (fresh or again), owed=owed, flushed=flush)
             if confirmed or search.heard or fresh:
                 break
         except Exception as error:  # noqa: BLE001 - whatever it is, there is one more way to try
@@ -264,11 +274,11 @@ def go_off(
     return _seen(search, why, began, confirmed)
 
 
-def _look(search: _Search, *, may_give_up: bool, owed: bool) -> bool:
+def _look(search: _Search, *, may_give_up: bool, owed: bool, flushed: bool) -> bool:
     recipe = search.line.recipe
     began = time.monotonic()
     limit = began + recipe.confirm_within_s
-    replies = recipe.flush_reply * bool(recipe.flush)
+    replies = recipe.flush_reply * bool(recipe.flush and flushed)
     steps = sum(step.reply for step in recipe.steps if step.unless is None)
     while True:
         search.drain(owed=owed, replies=replies + steps)
@@ -280,7 +290,7 @@ def _look(search: _Search, *, may_give_up: bool, owed: bool) -> bool:
             return False
         search.wait(search.line.held(), min(limit, now + LOOK_EVERY_S))
         # a command may have been swallowed; off may be said as often as one likes
-        search.tell(first=False)
+        search.tell(first=False, flush=False)
         replies = 0
 
 

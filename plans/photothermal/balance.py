@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Cautions
 from nanolab.analysis.montecarlo import DEFAULT_DRAWS, Inputs, Propagated, propagate
 from nanolab.analysis.noise import autocorrelation
-from nanolab.errors import UsageError, nearest
+from nanolab.errors import AnalysisRefusesError, UsageError, nearest
 from nanolab.models.energy_balance import blank_scale, particle_share, solvent_share
 from nanolab.quantities import Quantity
 from plans.photothermal.conditions import Blank, Conditions, with_defaults
@@ -95,6 +95,11 @@ def interpret(
     draws: int = DEFAULT_DRAWS,
 ) -> PhotothermalResult:
     """Turn what a curve shows into quantities, by one method. Parameters as of `analyze`."""
+    if not (np.all(np.isfinite(found.values)) and np.all(np.isfinite(found.covariance)) and np.isfinite(found.spread)):
+        heated = sum(off - on for on, off in found.prepared.periods)
+        raise AnalysisRefusesError(
+            f"the data are saved, but {heated:.0f} s of heating do not determine a rise and a time constant: heat for longer"
+        )
     cautions = Cautions()
     conditions = with_defaults(stated, cautions)
     power = conditions.power

@@ -78,8 +78,8 @@ def fit_one_node(prepared: Prepared, offset: float | None) -> OneNode:
     spread = _half_width(_noise_draws(model, best, ["a", "tau"], prepared))
     residuals, rms = _residuals(model, best, prepared)
     return OneNode(
-        Quantity(float(best["a"].value), "K/s", float(spread[0])),
-        Quantity(float(best["tau"].value), "s", float(spread[1])),
+        _stated(best["a"].value, "K/s", spread[0]),
+        _stated(best["tau"].value, "s", spread[1]),
         rms,
         residuals,
     )
@@ -110,9 +110,9 @@ def fit_two_nodes(prepared: Prepared, offset: float | None, one: OneNode) -> Two
     drawn, rates = _derived(_noise_draws(model, best, ["a", "ln_p2", "ln_ratio", "share"], prepared))
     u = _half_width(drawn)
     return TwoNode(
-        Quantity(float(best["a"].value), "K/s", float(u[0])),
-        (Quantity(1.0 / p1, "s", float(u[1])), Quantity(1.0 / p2, "s", float(u[2]))),
-        Quantity(p1 * p2 / z, "1/s", float(u[3])),
+        _stated(best["a"].value, "K/s", u[0]),
+        (_stated(1.0 / p1, "s", u[1]), _stated(1.0 / p2, "s", u[2])),
+        _stated(p1 * p2 / z, "1/s", u[3]),
         rms,
         residuals,
         rates,
@@ -186,8 +186,15 @@ def _noise_draws(model: Any, best: Any, names: list[str], prepared: Prepared) ->
     generator = np.random.default_rng(0)
     draws = noise.draw(generator, NOISE_DRAWS, prepared.data.size)[:, prepared.present]
     scale = np.linalg.norm(jacobian, axis=0)
+    # a parameter that the curve does not show (at its bound) stays where it is, and is stated without uncertainty
+    scale[scale == 0.0] = np.inf
     changes = np.linalg.pinv(jacobian / scale, rcond=1e-9) @ draws.T / scale[:, None]
     return np.stack([best[name].value + changes[free.index(name)] for name in names])
+
+
+def _stated(value: float, unit: str, u: float) -> Quantity:
+    """Return a fitted quantity; without uncertainty where its draws say nothing."""
+    return Quantity(float(value), unit, float(u) if np.isfinite(u) and u > 0.0 else None)
 
 
 def _half_width(values: Array) -> Array:

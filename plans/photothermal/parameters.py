@@ -16,13 +16,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("cycles", "integer", 1, "heatings at power_w", low=1, high=100),
     Parameter("cadence_s", "number", 1.0, "lab seconds between readings", unit="s", low=0.1, high=60.0),
     Parameter(
-        "baseline_s", "number", None, "fixed length of the baseline (rule: drift below 0.05 K/min)", unit="s", low=10.0
+        "baseline_s", "number", None, "fixed length of the baseline (rule: drift below 0.05 K/min)", unit="s", low=5.0
     ),
     Parameter(
-        "heat_s", "number", None, "fixed length of each heating (rule: steady, or the time-out)", unit="s", low=10.0
+        "heat_s", "number", None, "fixed length of each heating (rule: steady, or the time-out)", unit="s", low=5.0
     ),
     Parameter(
-        "cool_s", "number", None, "fixed length of each cooling (rule: steady, or the time-out)", unit="s", low=10.0
+        "cool_s", "number", None, "fixed length of each cooling (rule: steady, or the time-out)", unit="s", low=5.0
     ),
     Parameter("spectrum", "text", "measure", "'measure', 'none', or a spectrum file of the sample to import"),
     Parameter("steady_slope", "number", 0.03, "plateau: slope below this, in K/min", unit="K/min", low=1e-4, high=10.0),

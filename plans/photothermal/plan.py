@@ -220,7 +220,7 @@ class _Phases:
 
 def _one_cycle(phases: _Phases, power_w: float, *, laser_line: bool) -> Plan:
     bench = phases.bench
-    yield from emit(bench.laser, power_w)
+    yield from emit(bench.laser, power_w, thermometer=bench.thermocouple, judge=phases.judge)
     yield from phases.run("heating", power_w)
     if laser_line:
         # of the warm laser: its line moves with the temperature of the diode
@@ -251,7 +251,7 @@ def _power_check(bench: Benchful, power_w: float, cadence_s: float, judge: Judge
     if bench.cuvette is not None:
         yield from bps.mv(bench.cuvette, "meter")
     bench.state.phase = "power"
-    yield from emit(bench.laser, power_w)
+    yield from emit(bench.laser, power_w, thermometer=bench.thermocouple, judge=judge)
     rule = fixed_length(bench.clock, POWER_CHECK_S)
     yield from readings_until(bench.each_tick, bench.clock, cadence_s, rule, judge, stream="power")
     yield from bps.mv(bench.laser, 0.0)

@@ -105,9 +105,9 @@ def fit_transfer(
     span = float(prepared.grid_s[-1] - prepared.grid_s[0])
     on_time = max(off - on for on, off in prepared.periods)
     first = np.array([np.log(4.0 / min(on_time, span)), RATIO_PRIOR[0]])
-    start = first
     low = np.log([0.3 / span, 1.3])
     high = np.log([0.2, 60.0])
+    start = np.clip(first, low + 1e-6, high - 1e-6)
     shape_prior = Prior(np.array([0.0, RATIO_PRIOR[0]]), np.array([np.inf, RATIO_PRIOR[1]]))
     prior = _prior(prepared, curved, base)
     noise = ArNoise(np.zeros(0), _rough_noise(prepared))
