@@ -190,8 +190,8 @@ def _strike_and_watch(
     outcome.rule = _rule(out)
     if off_s is not None:
         outcome.off_s = _since_trip(out, reports, off_s) if kind.outcome == "rule" else off_s - struck_s
-    outcome.confirmed = any(report["confirmed"] for report in reports)
     output = (out / "output.txt").read_text(errors="replace")
+    outcome.confirmed = any(report["confirmed"] for report in reports) or "laser: OFF (" in output
     outcome.said_not_confirmed = "OFF NOT CONFIRMED" in output or any(not report["confirmed"] for report in reports)
 
 
@@ -296,7 +296,8 @@ def _since_trip(out: Path, reports: list[dict[str, Any]], off_s: float) -> float
     trips, sent = _trips(out), [report["sent_monotonic_s"] for report in reports if report["sent_monotonic_s"]]
     if not trips or not sent:
         return None
-    return float(trips[0]["command_s"]) + reports[0]["reaction_ms"] / 1e3 + max(0.0, off_s - sent[0])
+    noticed_s = float(trips[0]["command_s"]) + float(reports[0]["reaction_ms"]) / 1e3
+    return noticed_s + max(0.0, off_s - float(sent[0]))
 
 
 def _look_at_folder(out: Path, outcome: Outcome) -> None:

@@ -182,7 +182,7 @@ def mutate(what: str) -> None:
     from dataclasses import replace
 
     from nanolab.bench import safeguard
-    from nanolab.safety import guard_client, interlock, rules
+    from nanolab.safety import guard_client, interlock, recipes, rules
     from nanolab.safety.recipe import OffCheck
 
     if what == "guardian":
@@ -196,9 +196,9 @@ def mutate(what: str) -> None:
         ]
     elif what == "lease":
         renew = guard_client.GuardClient.renew
-        guard_client.GuardClient.renew = lambda self, _seconds: renew(self, 100.0)  # type: ignore[method-assign]  # the mutation
+        setattr(guard_client.GuardClient, "renew", lambda self, _seconds: renew(self, 100.0))  # noqa: B010 - the mutation
     elif what == "read-back":
-        made = safeguard.recipe_for
+        made = recipes.recipe_for
 
         def believing(*words: Any) -> Any:
             recipe = made(*words)
@@ -209,7 +209,7 @@ def mutate(what: str) -> None:
                 ),
             )
 
-        safeguard.recipe_for = believing
+        setattr(safeguard, "recipe_for", believing)  # noqa: B010 - the mutation
     else:
         raise ValueError(f"there is no mutation {what!r}")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_serializer
 
 from nanolab.bench.fields import (
     Duration,
+    DurationOrNone,
     Energy,
     Heating,
     Power,
@@ -100,6 +101,10 @@ class InterlockConfig(Table):
     )
     disagreement_within: Duration = Field(
         default=Quantity(5.0, "s"), description="time for which they may differ by more"
+    )
+    frozen_within: DurationOrNone = Field(
+        default=Quantity(15.0, "s"),
+        description="time for which the sample may read exactly the same, to the last digit, while the laser is on; 0: not looked for",
     )
     reaction_time: Duration = Field(
         default=Quantity(5.0, "s"),

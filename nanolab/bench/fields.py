@@ -26,6 +26,7 @@ def _reader(
 Power = Annotated[Quantity, BeforeValidator(_reader("W", 0.0, exclusive_low=True))]
 Temperature = Annotated[Quantity, BeforeValidator(_reader("degC", -20.0, 300.0))]
 Duration = Annotated[Quantity, BeforeValidator(_reader("s", 0.0, exclusive_low=True))]
+DurationOrNone = Annotated[Quantity, BeforeValidator(_reader("s", 0.0))]
 TemperatureChange = Annotated[Quantity, BeforeValidator(_reader("K", 0.0, exclusive_low=True))]
 TemperatureRate = Annotated[Quantity, BeforeValidator(_reader("K/s", 0.0, exclusive_low=True))]
 Heating = Annotated[Quantity, BeforeValidator(_reader("K/J", 0.0))]

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nanolab.errors import ExitCode, NanolabError, OffNotConfirmedError, RefusedError, UsageError
+from nanolab.errors import (
+    AnalysisRefusesError,
+    ExitCode,
+    FileInvalidError,
+    NanolabError,
+    OffNotConfirmedError,
+    RefusedError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,6 +176,9 @@ def _finish(
     if performance.complete:
         try:
             report = analyse_and_store(assay, setup, forecast, performance, ladder)
+        except FileInvalidError as refusal:
+            # nobody's file is wrong here: the run's own readings cannot be analysed
+            error = AnalysisRefusesError(f"the data are saved, but they cannot be analysed: {refusal}")
         except NanolabError as refusal:
             error = refusal
     document = as_contract(assay, setup, forecast, performance, report)

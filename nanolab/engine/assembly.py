@@ -117,6 +117,8 @@ class Engine:
                     self.RE(plan, **metadata)
                 except RunEngineInterrupted:
                     outcome.error = self._abort(received)
+                    if not received and self.stopped_by is None and outcome.error is None:
+                        outcome.error = NanolabError("the plan was paused, which nobody could end here: it was aborted")
                 except BaseException as error:  # noqa: BLE001 - reported in the outcome, never swallowed
                     outcome.error = error
                 outcome.signal_number = received[0] if received else None

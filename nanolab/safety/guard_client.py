@@ -29,6 +29,7 @@ from typing import IO, Any
 from nanolab import __version__
 from nanolab.errors import RefusedError
 from nanolab.safety.guard_config import BEAT_EVERY_S, HEARTBEAT_S, INSIST_S, LEASE_S, GuardConfig, digest
+from nanolab.safety.guard_log import GuardLog
 from nanolab.safety.off import LaserLine, go_off, longest_s, make_safe
 from nanolab.safety.ports import load_library
 from nanolab.safety.recipe import OffRecipe
@@ -58,6 +59,7 @@ class GuardClient:
         """The last report of going off, whoever did it."""
         self.ended: str | None = None
         """Why this guardian can allow no emission any more; None while it can."""
+        self._log_path = config.log
         self.over = threading.Event()
         """Set once there is a report of going off."""
         self.relay_address = config.recipe.address
@@ -201,7 +203,8 @@ class GuardClient:
 
     def log_to(self, path: Path) -> None:
         """Have what the guardian does from now on written into this file: that of the run that begins."""
-        self._send({"do": "log", "path": str(path.resolve())})
+        self._log_path = str(path.resolve())
+        self._send({"do": "log", "path": self._log_path})
 
     def off(self) -> Report:
         """Have the laser turned off at once and looked at; return the report. Latches. Never raises."""
@@ -356,6 +359,10 @@ class GuardClient:
         line.close()
         self.report = report
         self.over.set()
+        # the guardian cannot write it any more
+        log = GuardLog(self._log_path)
+        log.note("off" if report["confirmed"] else "OFF NOT CONFIRMED", by="the run itself", report=report)
+        log.close()
         return report
 
     def _kill(self) -> None:

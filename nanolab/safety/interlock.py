@@ -24,6 +24,7 @@ from nanolab.safety.limits import InterlockSettings
 from nanolab.safety.readings import LaserReading, channels_in, error_in, laser_in
 from nanolab.safety.rules import (
     Finding,
+    FrozenTemperature,
     ImplausibleRate,
     InfiniteTemperature,
     InvalidTemperature,
@@ -70,6 +71,8 @@ def standard_rules(settings: InterlockSettings) -> list[Rule]:
         MaxEnergy(limits.max_energy_j),
         MaxTimeOn(limits.max_time_on_s),
     ]
+    if numbers.frozen_s > 0.0:
+        rules.append(FrozenTemperature(numbers.frozen_s))
     if numbers.least_heating_k_per_j > 0.0:
         rules.append(HeatingWithoutRise(numbers.least_heating_k_per_j, numbers.heating_within_s))
     if limits.max_cem43_min is not None:

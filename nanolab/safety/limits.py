@@ -50,6 +50,7 @@ class RuleNumbers:
     max_disagreement_k: float = 3.0
     disagreement_s: float = 5.0
     reaction_time_s: float = 5.0
+    frozen_s: float = 15.0
 
     @classmethod
     def from_config(cls, interlock: "InterlockConfig") -> "RuleNumbers":
@@ -65,6 +66,7 @@ class RuleNumbers:
             max_disagreement_k=interlock.max_disagreement.value,
             disagreement_s=interlock.disagreement_within.value,
             reaction_time_s=interlock.reaction_time.value,
+            frozen_s=interlock.frozen_within.value,
         )
 
 

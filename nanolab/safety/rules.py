@@ -4,6 +4,7 @@ A rule looks at the scene after each temperature; a rule that is ``timed`` also 
 looks. It answers with a finding, or None. What is unknown never lets a rule off: it is a rule of its own that trips on it.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -136,6 +137,34 @@ class ImplausibleRate:
                 text = f"the sample's temperature changes by {rate:.3g} K/s, more than {self.max_k_per_s:g} K/s is not believed"
                 return Finding(self.name, rate, self.max_k_per_s, "K/s", text)
         return None
+
+
+@dataclass(frozen=True)
+class FrozenTemperature:
+    """While the laser emits, the sample's reading must not stay exactly the same: a converter that hangs repeats itself.
+
+    Every thermometer of ours shows its noise; one with coarse steps needs this rule off, or longer.
+    """
+
+    within_s: float
+    name: ClassVar[str] = "frozen_temperature"
+    timed: ClassVar[bool] = False
+
+    LEAST_READINGS: ClassVar[int] = 8
+
+    def look(self, scene: Scene, now: Moment) -> Finding | None:
+        """Count how long the newest value has been the only one."""
+        if not scene.emitting or not scene.heated:
+            return None
+        newest_s, value_c = scene.heated[-1]
+        same = [
+            time_s for time_s, _ in itertools.takewhile(lambda reading: reading[1] == value_c, reversed(scene.heated))
+        ]
+        if len(same) < self.LEAST_READINGS or newest_s - same[-1] < self.within_s:
+            return None
+        seconds = newest_s - same[-1]
+        text = f"the sample has read exactly {value_c:.6g} degC for {seconds:.3g} s with the laser on: its thermometer hangs"
+        return Finding(self.name, seconds, self.within_s, "s", text)
 
 
 @dataclass(frozen=True)
