@@ -38,7 +38,10 @@ START_WITHIN_S = 20.0
 """Wall time from starting the guardian to its greeting (a busy machine, a cold VISA)."""
 
 ANSWERED_WITHIN_S = 1.0
-"""A guardian that leaves a heartbeat unanswered for so long is dead or stopped."""
+"""While the laser emits, a guardian that leaves a heartbeat unanswered for so long is dead or stopped."""
+
+ANSWERED_IDLE_S = 10.0
+"""The same while the laser is off: a busy computer is no danger then."""
 
 ENDED_WITHIN_S = 2.0
 
@@ -66,6 +69,7 @@ class GuardClient:
         """Where the driver finds the laser: the guardian's own port, or the laser where it takes several clients."""
         self._on_lost = on_lost
         self._told = False
+        self._emitting = False
         self._off_asked = False
         self._numbers = itertools.count(1)
         self._slots: dict[int, queue.SimpleQueue[Report]] = {}
@@ -193,6 +197,7 @@ class GuardClient:
 
         RefusedError where the guardian does not agree that it begins. Ending is never refused.
         """
+        self._emitting = on
         reply = self._request({"do": "emitting", "on": on}, ANSWERED_WITHIN_S)
         if on and (reply is None or reply.get("ok") is not True):
             raise RefusedError(str((reply or {}).get("error") or "the guardian does not answer; the laser stays off"))
@@ -301,7 +306,7 @@ class GuardClient:
                 over = self._closing and self.report is not None and self.report["confirmed"]
                 return None if over else "the guardian is gone"
             # only what was still unanswered after everything that is there has been read counts
-            if not readable and self._silent_s() > ANSWERED_WITHIN_S:
+            if not readable and self._silent_s() > (ANSWERED_WITHIN_S if self._emitting else ANSWERED_IDLE_S):
                 return "the guardian does not answer"
 
     def _listen(self) -> bool:

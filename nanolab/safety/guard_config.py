@@ -16,7 +16,7 @@ BEAT_EVERY_S = 0.1
 """Wall time between two heartbeats of the run."""
 
 HEARTBEAT_S = 1.0
-"""A heartbeat older than this trips. Less gives false trips under load (GIL held for 0.4 s, all cores busy)."""
+"""While the laser emits a heartbeat older than this trips; ten times older at any time. Less gives false trips under load (GIL held for 0.4 s, all cores busy)."""
 
 LEASE_S = 1.3
 """Length of the first lease, which begins with emission; the acquisition loop renews it."""

@@ -36,6 +36,9 @@ STAND_WATCH_S = 0.5
 
 IDLE_S = 1.0
 
+IDLE_BEATS = 10.0
+"""While the laser is off a heartbeat may be so many times older."""
+
 Answer = Callable[[dict[str, Any]], None]
 
 
@@ -196,7 +199,7 @@ class Guardian:
     def _due_s(self) -> float:
         moments = [time.monotonic() + IDLE_S, self._again_s, self._insist_until_s]
         if self.tripped is None:
-            moments.append(self._beat_s + self.config.heartbeat_s)
+            moments.append(self._beat_s + self._patience_s())
             if self._emitting:
                 moments += [self._lease_until_s, self._frame_due_s if self._toggler is not None else math.inf]
         return min(moments)
@@ -231,9 +234,13 @@ class Guardian:
 
     # ---- judging and acting
 
+    def _patience_s(self) -> float:
+        """Return how old a heartbeat may be: without emission a busy computer, loading a library, is no danger."""
+        return self.config.heartbeat_s * (1.0 if self._emitting else IDLE_BEATS)
+
     def _suspect(self) -> str | None:
         now = time.monotonic()
-        if now - self._beat_s > self.config.heartbeat_s:
+        if now - self._beat_s > self._patience_s():
             return f"no heartbeat of the run for {now - self._beat_s:.2f} s"
         if self._emitting and now > self._lease_until_s:
             return "the acquisition loop did not renew its lease while the laser was on"

@@ -162,6 +162,7 @@ def test_who_waits_when_the_guardian_is_lost_is_answered(
     start: Callable[..., GuardClient], laser: FakeLaser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guard_client, "ANSWERED_WITHIN_S", 0.3)
+    monkeypatch.setattr(guard_client, "ANSWERED_IDLE_S", 0.3)
     client = start()
     os.kill(client._process.pid, signal.SIGSTOP)
     laser.on = True
@@ -346,6 +347,7 @@ def test_a_guardian_that_goes_wrong_is_replaced(
     why: str,
 ) -> None:
     laser.on = True
+    monkeypatch.setattr(guard_client, "ANSWERED_IDLE_S", 3.0)
     stand_in(monkeypatch, GREETS + more)
     client = start()
     report = told.get()

@@ -20,8 +20,8 @@ from nanolab.interfaces import DeviceContext, OffReport, Reading
 from nanolab.safety import interlock as module
 from nanolab.safety.interlock import Interlock
 from nanolab.safety.latch import Latch
-from nanolab.safety.limits import InterlockSettings, RunLimits
-from nanolab.safety.rules import Finding, Rule
+from nanolab.safety.limits import InterlockSettings, RuleNumbers, RunLimits
+from nanolab.safety.rules import Finding, FrozenTemperature, Rule
 from nanolab.safety.scene import Moment, Scene
 from nanolab.safety.trip import Trip
 
@@ -45,7 +45,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.interlock = Interlock(
-            InterlockSettings(self.limits),
+            InterlockSettings(self.limits, RuleNumbers(frozen_s=0.0)),
             self.off,
             lab_time=lambda: self.lab_s,
             latch=self.latch,
@@ -169,6 +169,35 @@ def test_a_laser_that_cannot_be_read_while_it_emits_trips() -> None:
     bench = on()
     bench.interlock.judge(bench.stamped({"laser_error": "half a line"}))
     assert bench.told[0].rule == "read_error"
+
+
+def test_a_thermometer_that_repeats_itself_to_the_last_digit_trips() -> None:
+    rule = FrozenTemperature(15.0)
+    bench = Bench(rules=[rule])
+    bench.sample(25.0)
+    bench.laser(0.5, announced=True)
+    for _second in range(14):
+        bench.pass_time(1.0)
+        bench.sample(25.004)
+    bench.pass_time(1.0)
+    bench.sample(25.003)
+    for _second in range(15):
+        bench.pass_time(1.0)
+        bench.sample(25.004)
+    assert bench.told == []
+    bench.pass_time(1.0)
+    trip = tripped(bench, lambda: bench.sample(25.004))
+    assert (trip.rule, trip.value, trip.limit) == ("frozen_temperature", 15.0, 15.0)
+
+
+def test_a_few_readings_far_apart_are_no_thermometer_that_hangs() -> None:
+    bench = Bench(rules=[FrozenTemperature(15.0)])
+    bench.sample(25.0)
+    bench.laser(0.5, announced=True)
+    for _reading in range(7):
+        bench.pass_time(10.0)
+        bench.sample(25.0)
+    assert bench.told == []
 
 
 def test_a_temperature_that_grows_old_trips_by_wall_time_even_without_a_reading() -> None:

@@ -48,10 +48,11 @@ def test_every_number_of_the_file_arrives_in_its_unit() -> None:
         max_disagreement = "2 K"
         disagreement_within = "4 s"
         reaction_time = "8 s"
+        frozen_within = "0 s"
         """
     )
     assert found.limits == RunLimits(0.5, 45.0, 120.0, 100.0, 240.0)
-    assert found.rules == RuleNumbers(2.0, 2.0, 0.02, 12.0, 0.5, 0.2, 60.0, 2.0, 4.0, 8.0)
+    assert found.rules == RuleNumbers(2.0, 2.0, 0.02, 12.0, 0.5, 0.2, 60.0, 2.0, 4.0, 8.0, 0.0)
 
 
 def test_a_wrong_unit_names_the_key() -> None:
@@ -65,7 +66,10 @@ def test_rules_that_are_not_asked_for_are_left_out() -> None:
     assert names == {
         "max_temperature", "invalid_temperature", "infinite_temperature", "read_error", "stale_temperature",
         "implausible_rate", "forecast", "disagreeing_probes", "heating_without_rise", "falling_while_heating",
-        "max_power", "max_energy", "max_time_on",
+        "max_power", "max_energy", "max_time_on", "frozen_temperature",
     }  # fmt: skip
-    dosed = InterlockSettings(RunLimits(1.0, 60.0, 100.0, 40.0, 240.0), RuleNumbers(least_heating_k_per_j=0.0))
-    assert {rule.name for rule in standard_rules(dosed)} == names - {"heating_without_rise"} | {"max_thermal_dose"}
+    dosed = InterlockSettings(
+        RunLimits(1.0, 60.0, 100.0, 40.0, 240.0), RuleNumbers(least_heating_k_per_j=0.0, frozen_s=0.0)
+    )
+    left_out = {"heating_without_rise", "frozen_temperature"}
+    assert {rule.name for rule in standard_rules(dosed)} == names - left_out | {"max_thermal_dose"}

@@ -11,7 +11,7 @@ from nanolab.errors import LimitTripError
 from nanolab.interfaces import OffReport
 from nanolab.safety.forecast import Forecast
 from nanolab.safety.interlock import Interlock
-from nanolab.safety.limits import InterlockSettings, RunLimits
+from nanolab.safety.limits import InterlockSettings, RuleNumbers, RunLimits
 from nanolab.safety.rules import Rule
 from sims.world.campaign import RunArrays, Segment, record_run
 from sims.world.config import WorldConfig
@@ -62,7 +62,7 @@ def replay(
     """Feed a run to an interlock on a clock that follows the readings; return the first trip."""
     now = [0.0]
     interlock = Interlock(
-        InterlockSettings(limits),
+        InterlockSettings(limits, RuleNumbers(frozen_s=0.0)),  # these worlds have no noise
         lambda: OffReport(True, "off"),
         lab_time=lambda: now[0],
         rules=rules,
