@@ -86,8 +86,8 @@ class Run:
         self.guardian = int(self.next()["guardian"])
 
     def next(self) -> dict[str, Any]:
-        """Return what the run says next, within 20 s."""
-        assert select.select([self._out], [], [], 20.0)[0], "the run says nothing"
+        """Return what the run says next, within a minute (a busy computer)."""
+        assert select.select([self._out], [], [], 60.0)[0], "the run says nothing"
         line = self._out.readline()
         assert line, "the run has ended"
         found: dict[str, Any] = json.loads(line)
