@@ -249,6 +249,8 @@ class GuardedInstrument(LinkedInstrument):
             try:
                 self._note(self._look())
                 return
+            except GaveWayError:
+                raise
             except DeviceError:
                 # the guardian closes the way a moment before it has seen the contact open
                 elsewhere = self.context.seen_off(FENCED_WITHIN_S)

@@ -350,6 +350,8 @@ class LaserInstrument(LinkedInstrument):
             try:
                 self._note(self._wire.look())
                 return
+            except GaveWayError:
+                raise
             except DeviceError:
                 # the guardian closes the way a moment before it has seen the laser off
                 seen = self.context.seen_off(FENCED_WITHIN_S)

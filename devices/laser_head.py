@@ -199,13 +199,13 @@ class LaserHead(LaserInstrument):
                 whole.finish(error)
                 return
             try:
-                second = self._link.submit(self._measure)
+                second = self._link.submit(self._measure_and_judge)
             except DeviceError as closed:
                 whole.finish(closed)
             else:
                 second.add_callback(done)
 
-        self._link.submit(self._measure, gives_way=True).add_callback(taken)
+        self._link.submit(self._measure_and_judge, gives_way=True).add_callback(taken)
         return whole
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from ophyd import Device
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from devices.link import Link
+from devices.link import GaveWayError, Link
 from devices.signals import Reading
 from devices.status import Status
 from devices.transport import Transport
@@ -141,6 +141,8 @@ class LinkedInstrument(Device):
         """Measure and hand the reading to the interlock: here, so that it is judged in any RunEngine."""
         try:
             self._measure()
+        except GaveWayError:
+            raise  # nothing failed: a command to go off came first
         except NanolabError as error:
             self.context.failed(error)
             raise

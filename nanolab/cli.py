@@ -32,7 +32,12 @@ COMMANDS = {
 }
 """Name and module; each has a function `command` with light imports."""
 
-GROUPS = {"bench": "nanolab.commands.bench", "laser": "nanolab.commands.laser", "sim": "nanolab.commands.sim"}
+GROUPS = {
+    "bench": "nanolab.commands.bench",
+    "laser": "nanolab.commands.laser",
+    "safety": "nanolab.commands.safety",
+    "sim": "nanolab.commands.sim",
+}
 """Name and module; each has a typer `app` with commands of its own."""
 
 _EPILOG = (

@@ -12,6 +12,7 @@ from bluesky.utils import Msg, RunEngineInterrupted
 
 from nanolab.errors import DeviceError, NanolabError, OffNotConfirmedError
 from nanolab.interfaces import Laser
+from nanolab.testing.laser_safety import laser_safety, power_of
 from nanolab.testing.rig import Check, Rig, RigMaker, common, connected, finished, must, read_once, refused
 
 Plan = Generator[Msg, Any, Any]
@@ -26,16 +27,11 @@ def _powers(rig: Rig) -> tuple[float, ...]:
     return tuple(getattr(rig.device, "powers_w", ()))
 
 
-def _power(rig: Rig) -> float:
-    fixed = _powers(rig)
-    return float(fixed[-1]) if fixed else 0.5 * float(rig.device.max_power_w)
-
-
 def _turn_on(rig: Rig) -> float:
     """Stage, allow and emit half the largest power (or the largest of those it has); return it in W."""
     _allow(rig)
     rig.device.stage()
-    power = _power(rig)
+    power = power_of(rig)
     finished(rig.device.set(power))
     rig.advance(5.0)
     values = read_once(rig.device)
@@ -93,7 +89,7 @@ def check_no_emission_without_permission(make: RigMaker) -> None:
     with connected(make) as rig:
         rig.context.may_emit = lambda: "the guardian sleeps"
         try:
-            finished(rig.device.set(_power(rig)))
+            finished(rig.device.set(power_of(rig)))
         except NanolabError as error:
             must("guardian sleeps" in str(error), "the refusal does not say why")
         else:
@@ -235,7 +231,7 @@ def check_plans_that_end_badly(make: RigMaker) -> None:
             _allow(rig)
             rig.device.stage()
             try:
-                engine(plan(rig, _power(rig)))
+                engine(plan(rig, power_of(rig)))
             except Exception as error:  # noqa: BLE001 - that the plan fails is the point; how is looked at here
                 must(isinstance(error, RuntimeError | NanolabError), f"{plan.__name__} ended with {error!r}")
             _must_be_off(rig, f"a plan that {plan.__name__.replace('_', ' ')}")
@@ -250,7 +246,7 @@ def _paused_plan(engine: RunEngine, rig: Rig, leave: str) -> None:
 
     def pauses() -> Plan:
         yield from bps.checkpoint()
-        yield from bps.mv(rig.device, _power(rig))
+        yield from bps.mv(rig.device, power_of(rig))
         yield from bps.pause()
 
     try:
@@ -275,5 +271,6 @@ laser_contract: tuple[Check, ...] = (
     check_interlock,
     check_stuck_emission_is_not_confirmed,
     check_plans_that_end_badly,
+    *laser_safety,
 )
 """Contract suite of lasers."""

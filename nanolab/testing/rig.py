@@ -10,6 +10,7 @@ from bluesky.protocols import Readable, Stageable, Triggerable
 
 from nanolab.errors import DeviceError, NanolabError, RefusedError
 from nanolab.interfaces import DeviceContext, Instrument
+from nanolab.safety.recipe import OffRecipe
 
 WITHIN_S = 20.0
 """Wall time within which any status of a healthy device must be finished."""
@@ -33,6 +34,8 @@ class Rig:
         Names that `fault` knows.
     emitting : callable or None
         Tells whether light really comes out, apart from what the driver says.
+    recipe : OffRecipe or None
+        The laser's off recipe, by which a guardian is tried on it.
     """
 
     device: Any
@@ -41,6 +44,7 @@ class Rig:
     fault: Callable[[str, bool], None] | None = None
     faults: frozenset[str] = frozenset()
     emitting: Callable[[], bool] | None = None
+    recipe: OffRecipe | None = None
 
     def can(self, name: str) -> bool:
         """Return whether this fault can be set."""

@@ -13,6 +13,7 @@ from devices.keysight_34970a import Keysight34970A
 from devices.thorlabs_itc4000 import ThorlabsITC4005
 from devices.thorlabs_pm100d import ThorlabsPM100D
 from nanolab.interfaces import DeviceContext
+from nanolab.safety.recipes import recipe_for
 from nanolab.simulation import Simulation
 from nanolab.testing import Rig, laser_contract, powermeter_contract, thermometer_contract
 
@@ -78,6 +79,7 @@ def test_the_driver_keeps_its_contract_on_the_simulated_instrument(
             yield Rig(
                 device, context, advance=control.advance, fault=fault, faults=known,
                 emitting=emitting if role == "laser" else None,
+                recipe=recipe_for(instruments[role]["driver"], context.address, settings) if role == "laser" else None,
             )  # fmt: skip
         finally:
             for name in list(switched):

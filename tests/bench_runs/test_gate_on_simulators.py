@@ -19,6 +19,7 @@ from devices.thorlabs_itc4000 import ThorlabsITC4005
 from devices.thorlabs_sc10 import ThorlabsSC10
 from nanolab.errors import RefusedError
 from nanolab.interfaces import DeviceContext
+from nanolab.safety.recipes import recipe_for
 from nanolab.simulation import Simulation
 from nanolab.testing import Rig, Toggler, laser_contract, shutter_contract
 from nanolab.testing.rig import common, connected, finished, read_once, refused
@@ -121,6 +122,8 @@ def rig_of(bench: Bench, driver: str, address: str = "", **changes: Any) -> Iter
         yield Rig(
             device, device.context, advance=bench.control.advance, fault=fault, faults=known,
             emitting=lambda: bool(bench.laser[lit]),
+            # a box that a guardian feeds cannot be fed by the toggler of this bench too
+            recipe=recipe_for("gated_laser", place, settings) if driver == "gated_laser_relay" else None,
         )  # fmt: skip
     finally:
         for name in [name for name, on in switched.items() if on]:

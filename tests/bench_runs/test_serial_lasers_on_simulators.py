@@ -13,6 +13,7 @@ import pytest
 from devices.cobolt_06 import Cobolt06MLD
 from devices.coherent_obis import CoherentOBIS
 from nanolab.interfaces import DeviceContext
+from nanolab.safety.recipes import recipe_for
 from nanolab.simulation import Simulation
 from nanolab.testing import Rig, laser_contract
 
@@ -74,7 +75,8 @@ def test_the_driver_keeps_its_contract(served: Served, check: Callable[..., None
             (switched.add if on else switched.discard)(name)
 
         try:
-            yield Rig(device, context, control.advance, fault, known, lambda: served.emitting)
+            recipe = recipe_for(served.driver, context.address, HEAD)
+            yield Rig(device, context, control.advance, fault, known, lambda: served.emitting, recipe)
         finally:
             for name in list(switched):
                 fault(name, False)
