@@ -13,6 +13,7 @@ from bluesky.utils import Msg
 
 from nanolab.engine.assembly import Engine, FanOut, stop_signals
 from nanolab.engine.clock import ScaledClock, VirtualClock, WallClock
+from nanolab.errors import LimitTripError, NanolabError
 
 
 class Journal:
@@ -157,3 +158,38 @@ def test_scaled_clock_follows_the_server() -> None:
     assert ScaledClock(0.0, 1.0).wall
     with pytest.raises(ValueError, match="speed must be positive"):
         ScaledClock(0.0, 0.0)
+
+
+def test_a_run_that_is_ended_from_a_thread_has_that_error(virtual: VirtualClock) -> None:
+    engine = Engine(virtual, lambda _n, _d: None, lambda: None)
+    error = LimitTripError("stopped by limit guardian: it is gone")
+
+    def inner() -> Generator[Msg, Any, Any]:
+        engine.end(error)
+        while True:
+            yield from bps.sleep(1.0)
+
+    outcome = engine.run(small_plan(inner))
+    assert outcome.error is error
+    assert engine.RE.state == "idle"
+    assert engine.run(small_plan()).error is None
+
+
+def test_a_pause_that_nobody_can_end_here_is_an_error(virtual: VirtualClock) -> None:
+    engine = Engine(virtual, lambda _n, _d: None, lambda: None)
+    outcome = engine.run(small_plan(bps.pause))
+    assert isinstance(outcome.error, NanolabError)
+    assert "aborted" in str(outcome.error)
+
+
+def test_a_clean_up_that_fails_is_told(virtual: VirtualClock) -> None:
+    engine = Engine(virtual, lambda _n, _d: None, lambda: None)
+
+    def inner() -> Generator[Msg, Any, Any]:
+        try:
+            yield from bps.pause()
+        finally:
+            raise RuntimeError("the clean-up fails")
+
+    outcome = engine.run(small_plan(inner))
+    assert isinstance(outcome.error, RuntimeError)

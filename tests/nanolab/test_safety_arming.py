@@ -12,7 +12,7 @@ from nanolab.bench.config import BenchConfig, check_bench
 from nanolab.bench.files import Source
 from nanolab.errors import DeviceError, ExitCode, RefusedError
 from nanolab.interfaces import Reading
-from nanolab.safety.arming import COUNTDOWN_S, Arming, Person, Safeguards, arm, conditions
+from nanolab.safety.arming import COUNTDOWN_S, Arming, Person, Safeguards, arm, conditions, refuse_unattended
 from nanolab.safety.conditions import Condition, approved, dark, limits_set, probes_alive
 
 TODAY = datetime.date(2026, 5, 4)
@@ -273,3 +273,16 @@ def test_a_person_by_default_is_whoever_sits_at_this_terminal(
     monkeypatch.setattr("sys.stdin", type("NoTerminal", (), {"isatty": lambda _self: False})())
     assert person.terminal() is False
     assert limits_set(True, "1 W").line() == "ok  limits: 1 W"
+
+
+def test_nobody_who_could_arm_is_refused_before_anything_is_opened() -> None:
+    def person(there: bool) -> Person:
+        return Person(today=lambda: TODAY, terminal=lambda: there)
+
+    unapproved, valid = bench(LIMITS).laser_safety, bench(LIMITS + APPROVAL).laser_safety
+    refuse_unattended(unapproved, yes=False, person=person(True))
+    refuse_unattended(valid, yes=True, person=person(False))
+    with pytest.raises(RefusedError, match="a person at a terminal, and there is none"):
+        refuse_unattended(valid, yes=False, person=person(False))
+    with pytest.raises(RefusedError, match="--yes needs an approval: nobody has approved"):
+        refuse_unattended(unapproved, yes=True, person=person(True))

@@ -117,3 +117,13 @@ def test_the_tables_of_the_document_are_bench_files(tmp_path: Path) -> None:
         file.write_text(f"version = 1\n{text}", encoding="utf-8")
         config = load_bench(file)
         assert set(config.devices) == ({"deadman"} if number == 2 else {"laser"})
+
+
+def test_toggles_rise_by_one_and_come_round() -> None:
+    sent: list[bytes] = []
+    toggles = deadman.Toggles(sent.append)
+    for _ in range(257):
+        toggles.frame()
+    toggles.close()
+    assert sent[0] == deadman.toggle_frame(0)
+    assert sent[255:] == [deadman.toggle_frame(255), deadman.toggle_frame(0)]

@@ -270,3 +270,18 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytes
     assert log.problem == "the guardian's log cannot be written (No space left on device)"
     log.close()
     GuardLog(None).note("nowhere")
+
+
+def test_a_log_goes_on_in_the_folder_of_the_run_and_begins_there_with_how_it_was_armed(tmp_path: Path) -> None:
+    log = GuardLog(str(tmp_path / "first"))
+    log.note("armed", pid=7)
+    log.note("emitting", on=True)
+    assert log.follow(str(tmp_path / "run" / "guardian.jsonl"))
+    log.note("emitting", on=False)
+    assert not log.follow(str(tmp_path))
+    assert "cannot be written" in log.problem
+    log.note("off")
+    log.close()
+    first, second = (tmp_path / "first", tmp_path / "run" / "guardian.jsonl")
+    assert [json.loads(line)["event"] for line in first.read_text().splitlines()] == ["armed", "emitting"]
+    assert [json.loads(line)["event"] for line in second.read_text().splitlines()] == ["armed", "emitting", "off"]

@@ -547,3 +547,36 @@ def test_readings_from_many_threads_trip_once(tmp_path: Path) -> None:
     assert len(bench.interlock.trips) == 1
     assert raised
     assert len(Latch(tmp_path, simulated=False).records()) == 1
+
+
+def test_what_no_rule_sees_trips_too_and_the_plan_learns_of_it() -> None:
+    bench = on()
+    untold: list[Trip] = []
+    bench.interlock._on_untold = untold.append
+    bench.interlock.trip("guardian", "it is gone")
+    bench.interlock.trip("guardian", "told a second time")
+    assert bench.log == ["off", "told"]
+    assert [trip.text for trip in untold] == ["it is gone"]
+    with pytest.raises(LimitTripError, match="it is gone"):
+        bench.sample(25.0)
+    assert "it is gone" in str(bench.interlock.may_emit())
+
+
+def test_what_somebody_asked_for_holds_in_this_process_only(tmp_path: Path) -> None:
+    bench = Bench(latch=Latch(tmp_path, simulated=True))
+    bench.sample(25.0)
+    bench.laser(0.5, announced=True)
+    bench.interlock.trip("guardian", "`nanolab laser off` asked for it", latch=False)
+    assert "asked for it" in str(bench.interlock.may_emit())
+    assert not (tmp_path / "interlock.jsonl").exists()
+
+
+def test_a_listener_that_fails_does_not_keep_a_trip_from_being_kept() -> None:
+    bench = on()
+
+    def fails(_trip: Trip) -> None:
+        raise RuntimeError("the engine is gone")
+
+    bench.interlock._on_untold = fails
+    bench.interlock.trip("guardian", "it is gone")
+    assert bench.told[0].rule == "guardian"

@@ -13,7 +13,6 @@ from nanolab.journal.reader import open_run
 from nanolab.journal.writer import RunWriter
 from nanolab.safety.note import TripNote
 from nanolab.safety.trip import Trip
-from plans.stubs import save_event
 
 TRIP = Trip("forecast", 61.0, 60.0, "degC", "it heats", 12.0, 1.7e9, 0.001, float("nan"), False, "still on", True)
 
@@ -27,11 +26,9 @@ def test_a_plan_that_ends_writes_the_trip_down(tmp_path: Path) -> None:
     def inner() -> Generator[Msg, Any, None]:
         yield from bps.open_run()
         note(TRIP)
-        if note.waiting:
-            yield from save_event([note], "operator")
         yield from bps.close_run()
 
-    engine = RunEngine({}, context_managers=[])
+    engine = RunEngine({}, context_managers=[], preprocessors=[note.saved_before_close])
     with RunWriter(tmp_path) as journal:
         engine.subscribe(journal)
         engine(bpp.stage_wrapper(inner(), []))
