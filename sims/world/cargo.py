@@ -18,7 +18,7 @@ IN_THE_BEAM = frozenset({"carrier", "standard", "filtrate", "lysate"})
 ADDITIONS = ("enzyme", "surfactant")
 REFERENCE_C = 37.0
 
-_BINS = 32
+_BINS = 48
 _HEAT_FROM_K = 3.0
 _GAS_KJ = 8.314462618e-3
 _ZERO_C = 273.15
