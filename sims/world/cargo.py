@@ -8,6 +8,7 @@ distribution): heat_i is k_fast for those that have passed it, else k_tail times
 free at once; behind a membrane inside and outside come to equal concentrations.
 """
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ IN_THE_BEAM = frozenset({"carrier", "standard", "filtrate", "lysate"})
 ADDITIONS = ("enzyme", "surfactant")
 REFERENCE_C = 37.0
 
-_BINS = 48
+_BINS, _REACH = 96, 6.0
+"""Bins of equal width over six widths either side of the middle."""
 _HEAT_FROM_K = 3.0
 _GAS_KJ = 8.314462618e-3
 _ZERO_C = 273.15
@@ -62,6 +64,8 @@ class CargoLaws:
 
     def __init__(self, config: WorldConfig) -> None:
         self._config = config
+        edges = [1.0 / (1.0 + math.exp(_REACH * (1.0 - 2.0 * index / _BINS))) for index in range(_BINS + 1)]
+        self._shares = tuple((b - a) / (edges[-1] - edges[0]) for a, b in itertools.pairwise(edges))
         self._fresh_h = math.pow(10.0, -config.buffer.initial_ph)
 
     def fresh(self, cuvette: str, volume_ml: float) -> Cargo | None:
@@ -73,7 +77,7 @@ class CargoLaws:
             dose = own.dose_umol_per_l * volume_ml
             burst = 0.01 * carrier.burst * dose
             main = 0.01 * (carrier.plateau - carrier.burst) * dose
-            bins = (1.0 / _BINS,) * _BINS
+            bins = self._shares
             scatter = 1.0 if cuvette == "carrier" else 0.0
             return Cargo(burst, main, bins, dose - burst - main, scatter=scatter)
         free = {
@@ -157,11 +161,12 @@ class CargoLaws:
 
     def _heated(self, bins: tuple[float, ...], temperature_c: float, step_s: float) -> tuple[float, ...]:
         carrier = self._config.carrier
-        passed = 1.0 / (1.0 + math.exp(-(temperature_c - carrier.transition_temperature) / carrier.transition_width))
+        place = (temperature_c - carrier.transition_temperature) / carrier.transition_width
+        passed = 1.0 / (1.0 + math.exp(-place))
         slow, fast = carrier.k_tail * passed, carrier.k_fast
         slowly, quickly = math.exp(-slow * step_s), math.exp(-fast * step_s)
         # whole bins below the temperature, whole bins above, and the one that it divides
-        edge = passed * _BINS
+        edge = min(max(0.5 * (place / _REACH + 1.0), 0.0), 1.0) * _BINS
         whole = min(int(edge), _BINS - 1)
         divided = slowly + (quickly - slowly) * (edge - whole)
         return tuple(
