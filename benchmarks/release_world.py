@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nanolab.analysis.spectra import Detector, Exposure, absorbance
+from plans.release.bench_plan import EARLY_CADENCE_S
+from plans.release.grid import EARLY_S
 from plans.release.record import Course, Look
 from plans.release.schedule import Step, in_order
 from sims.world.bench import World
@@ -14,7 +16,9 @@ from sims.world.config import WorldConfig
 
 Array = npt.NDArray[np.float64]
 
-AVERAGES = 20
+REPEATS, AVERAGES = 5, 4
+"""Twenty exposures a spectrum, in five groups whose scatter gives the noise."""
+
 INTEGRATION_S = 0.026
 STIRRING_RPM = 800.0
 CONTROL_S = 5.0
@@ -55,8 +59,8 @@ class Rig:
         """Return a light and a dark spectrum, the lamp on only for the light one."""
         found = []
         for lamp in (False, True):
-            repeats = [self.world.read_counts(INTEGRATION_S, lamp) for _ in range(AVERAGES)]
-            found.append(Exposure.from_repeats(np.round(repeats), INTEGRATION_S, self.world.time_s))
+            repeats = [self.world.read_counts(INTEGRATION_S, lamp, AVERAGES) for _ in range(REPEATS)]
+            found.append(Exposure.from_repeats(repeats, INTEGRATION_S, self.world.time_s))
         return found[1], found[0]
 
 
@@ -80,11 +84,17 @@ def follow(
     rows: list[tuple[float, float, float]] = []
     marks: list[tuple[float, str, float]] = []
     looks: list[Look] = []
+
+    def read() -> None:
+        rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
+
+    read()
     detector = Detector(nonlinearity=world.nonlinearity_coefficients)
     for step in in_order(steps):
         while world.time_s < begun + step.at_s - 1e-9:
-            rig.advance(min(world.time_s + cadence_s, begun + step.at_s))
-            rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
+            pace = cadence_s if world.time_s - begun >= EARLY_S else min(cadence_s, EARLY_CADENCE_S)
+            rig.advance(min(world.time_s + pace, begun + step.at_s))
+            read()
         if step.what == "look":
             light, dark = rig.exposures()
             spectrum = absorbance(world.wavelengths_nm, light, medium[0], dark, detector, reference_dark=medium[1])

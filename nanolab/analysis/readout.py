@@ -9,14 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nanolab.analysis.photometry import DOXORUBICIN_DIMER_PER_M, fit_mixture, monomer_fraction
-from nanolab.models.chromophores import DIMER_SHARE, dimerised_per_mol_cm, monomer_per_mol_cm
+from nanolab.analysis.photometry import fit_mixture, monomer_fraction
+from nanolab.models.chromophores import dimerised_per_mol_cm, monomer_per_mol_cm
 from nanolab.quantities import Quantity
 
 Array = npt.NDArray[np.float64]
 
 WINDOW_NM = (440.0, 680.0)
 """From where the lamp gives light to where the cargo has long ceased to absorb: there the baseline shows."""
+
+SCATTER_EXPONENT = 3.0
+"""Between large particles (2) and Rayleigh's (4): what else a carrier scatters is in its own first spectrum."""
 
 _ROUNDS = 4
 
@@ -53,15 +56,22 @@ def free_cargo(wavelength_nm: Array, absorbance: Array, sd: Array, path_cm: floa
     return _reading(Quantity(1e6 * cargo.value, "umol/L", 1e6 * (cargo.standard_uncertainty or 0.0)), found.residuals)
 
 
-def between(wavelength_nm: Array, absorbance: Array, sd: Array, first: Array, step: Array) -> Reading:
+def between(wavelength_nm: Array, absorbance: Array, sd: Array, first: Array, step: Array) -> tuple[Reading, float]:
     """Return how far a spectrum has come from `first` along `step`, the way to the last one; arrays (n,).
 
-    The first spectrum's own amount is free (evaporation, dilution), and so are offset and scatter.
+    A = c [first + y step + q (dimer - monomer)] + scatter + offset: y is linear in what has been released, because the
+    dimers, which are not, have a spectrum of their own here. Also returns c, how much more concentrated the liquid is than
+    at first (evaporation, dilution): y is taken relative to it.
     """
     used = in_window(wavelength_nm)
-    species = {"step": step[used], "first": first[used]}
-    found = fit_mixture(wavelength_nm[used], absorbance[used], species, sd=sd[used], exponent=3.0)
-    return _reading(found.concentrations["step"], found.residuals, found.scatter)
+    nm = wavelength_nm[used]
+    dimers = 1e-5 * (dimerised_per_mol_cm(nm) - monomer_per_mol_cm(nm))
+    species = {"step": step[used], "first": first[used], "dimers": dimers}
+    found = fit_mixture(nm, absorbance[used], species, sd=sd[used], exponent=SCATTER_EXPONENT)
+    size = found.concentrations["first"].value
+    along = found.concentrations["step"]
+    y = Quantity(along.value / size, "1", (along.standard_uncertainty or 0.0) / size)
+    return _reading(y, found.residuals, found.scatter), size
 
 
 def _reading(value: Quantity, residuals: Array, scatter: Quantity | None = None) -> Reading:
@@ -69,19 +79,3 @@ def _reading(value: Quantity, residuals: Array, scatter: Quantity | None = None)
     rms = float(np.sqrt(np.mean(finite**2)))
     size = 0.0 if scatter is None else scatter.value
     return Reading(value.value, value.standard_uncertainty or 0.0, rms, size, int(finite.size))
-
-
-def straightened(seen: npt.ArrayLike, total_umol_per_l: float, dimer_per_M: float = DOXORUBICIN_DIMER_PER_M) -> Array:
-    """Turn a read-out between nothing free (0) and all free (1) into the share that is free.
-
-    A cargo that dimerises absorbs less the more of it is free: what is seen goes as M + r D2, r = `DIMER_SHARE`. Shape as
-    of `seen`; beyond the ends it goes on as a straight line.
-    """
-    share = np.linspace(0.0, 1.2, 241)
-    total = 1e-6 * total_umol_per_l
-    monomer = monomer_fraction(share * total, dimer_per_M)
-    signal = share * (monomer + DIMER_SHARE * (1.0 - monomer))
-    end = float(np.interp(1.0, share, signal))
-    values = np.asarray(seen, dtype=np.float64)
-    slope = float(signal[1] / share[1]) / end
-    return np.where(values < 0.0, values / slope, np.interp(values, signal / end, share))

@@ -62,24 +62,21 @@ def heated(
     return np.asarray(-np.mean(np.expm1(-integral(time_s, rate)), axis=0))
 
 
-def cut(
-    time: Array, enzyme: Array, turnover: float, kappa: float, loss: float, background: Array | float = 0.0
-) -> Array:
+def cut(time: Array, active: Array, kappa: float, background: Array | float = 0.0) -> Array:
     """Return the share of an enzyme's substrate that is cut or left by itself, (n,).
 
-    s' = -turnover e(t) s/(kappa + s) - background s, s(0) = 1, with e the share of the enzyme that has been added by
-    then less what was lost: e = enzyme exp(-loss t). ``kappa`` is KM/S0, ``turnover`` kcat E/S0 (1/h). Fourth-order
-    Runge-Kutta, two steps between neighbouring times.
+    s' = -v(t) s/(kappa + s) - background s, s(0) = 1, ``active`` being v = kcat E(t)/S0 (1/h, (n,)) and ``kappa`` KM/S0.
+    Fourth-order Runge-Kutta, two steps between neighbouring times.
     """
     rates = np.broadcast_to(np.asarray(background, dtype=np.float64), time.shape)
-    active = turnover * enzyme * np.exp(-loss * time)
     left = [1.0]
     s = 1.0
     rows = zip(
         np.diff(time).tolist(), active.tolist(), active[1:].tolist(), rates.tolist(), rates[1:].tolist(), strict=False
     )
     for step, a0, a1, b0, b1 in rows:
-        for v0, v1, c0, c1 in ((a0, 0.5 * (a0 + a1), b0, 0.5 * (b0 + b1)), (0.5 * (a0 + a1), a1, 0.5 * (b0 + b1), b1)):
+        am, bm = 0.5 * (a0 + a1), 0.5 * (b0 + b1)
+        for v0, v1, c0, c1 in ((a0, am, b0, bm), (am, a1, bm, b1)):
             s = _runge_kutta(s, 0.5 * step, (v0, v1), (c0, c1), kappa)
         left.append(s)
     return np.asarray(1.0 - np.array(left))

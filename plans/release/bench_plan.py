@@ -18,6 +18,7 @@ from nanolab.safety.interlock import Interlock
 from nanolab.safety.limits import InterlockSettings, RunLimits
 from plans.dispensing import dispense, pump_guard
 from plans.release.devices import Asked, Benchful, find_integration, look, note, rows_until
+from plans.release.grid import EARLY_S
 from plans.release.schedule import Step, in_order
 from plans.stubs import emit, laser_guard, tick
 from plans.thermostat import holder_guard, settle
@@ -28,16 +29,20 @@ SOAK_S = 300.0
 
 _TRIMS = 2
 
+EARLY_CADENCE_S = 15.0
+"""While the cuvette warms up its temperature is read more often."""
+
 PH_TOLERANCE = 0.02
 """By the probe; its calibration comes on top."""
 
-PH_WAIT_S = 40.0
+PH_WAIT_S = 20.0
 """After a dose: mixing and the electrode's own seconds."""
 
-_FIRST_DOSE_ML = 0.004
+_FIRST_DOSE_ML = 0.0005
 _RATE_ML_PER_MIN = 0.2
-_SMALLEST_ML = 0.0004
-_MOST_DOSES = 25
+_SMALLEST_ML = 4e-5
+_MOST_DOSES = 100
+_LARGEST_STEP = 0.15
 
 
 @dataclass
@@ -107,6 +112,8 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
         bench.state.phase = "course"
         rows = kept.rows if plan.keep else None
         for step in _ahead(in_order(plan.steps), bench.clock.now() - begun_s, plan.begun_s is not None):
+            early_s = min(begun_s + EARLY_S, begun_s + step.at_s)
+            yield from rows_until(bench, early_s, min(plan.cadence_s, EARLY_CADENCE_S), rows)
             yield from rows_until(bench, begun_s + step.at_s, plan.cadence_s, rows)
             yield from _do(bench, step, kept.over_k)
 
@@ -150,8 +157,8 @@ def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
 def acidify(bench: Benchful, target_ph: float) -> Plan:
     """Dose acid until the probe shows `target_ph` within 0.02: each dose from the slope that the last one had.
 
-    Doses aim at nine tenths of the way while it is long, since a buffer gives way suddenly beyond its pKa. LimitTripError
-    where the probe reads nothing, or 25 doses do not bring it there.
+    A dose aims at a part of the way and at 0.15 at most, since a buffer gives way suddenly beyond its pKa. LimitTripError
+    where the probe reads nothing, or too many doses do not bring it there.
     """
     dose_ml = _FIRST_DOSE_ML
     ph = yield from _read_ph(bench)
@@ -161,14 +168,16 @@ def acidify(bench: Benchful, target_ph: float) -> Plan:
         if missing <= PH_TOLERANCE:
             yield from note(bench, "ph", target_ph)
             return
-        given = yield from dispense(bench.pump, dose_ml, _RATE_ML_PER_MIN, bench.clock, devices=bench.each_tick)
+        # a tiny dose slowly: the pump's seconds are no longer a part of it
+        rate = min(_RATE_ML_PER_MIN, 60.0 * dose_ml)
+        given = yield from dispense(bench.pump, dose_ml, rate, bench.clock, devices=bench.each_tick)
         total_ml += given
         yield from note(bench, "dosed", given)
         before, ph = ph, (yield from _read_ph(bench))
         slope = max((before - ph) / max(given, 1e-6), 0.5)
         missing = ph - target_ph
-        share = 0.9 if missing < 0.15 else 0.6
-        dose_ml = min(max(share * missing / slope, _SMALLEST_ML), 2.0 * max(dose_ml, _SMALLEST_ML))
+        aim = min((0.8 if missing < 0.1 else 0.5) * missing, _LARGEST_STEP)
+        dose_ml = min(max(aim / slope, _SMALLEST_ML), 4.0 * dose_ml)
     raise LimitTripError(
         f"the pH is {ph:.2f} after {_MOST_DOSES} doses ({total_ml:.3g} mL), {target_ph:g} is wanted: look at acid, tube and probe"
     )

@@ -205,17 +205,26 @@ def seen_free(course: Course, path_cm: float) -> list[Reading]:
     return [free_cargo(look.wavelength_nm, look.absorbance, look.sd, path_cm) for look in course.looks]
 
 
-def seen_between(course: Course, dilution: float) -> tuple[list[Reading], Array]:
-    """Return how far every look lies between the first look and the last, which is that of the dissolved carriers.
+def seen_between(course: Course, dilution: float) -> tuple[list[Reading], list[float]]:
+    """Return how far every look but the last lies between the first and the last, which is that of dissolved carriers.
 
-    ``dilution``: volume before over volume after the surfactant. Also returns the step (n,) between the two.
+    ``dilution``: volume before over volume after the surfactant. Also returns how concentrated the liquid was at each look
+    relative to the first; the last look is scaled by what evaporated until then. AnalysisRefusesError where there are fewer
+    than three looks.
     """
+    if len(course.looks) < 3:
+        raise AnalysisRefusesError("between the first look and that of the dissolved carriers there is none to read")
     first, last = course.looks[0], course.looks[-1]
-    step = last.absorbance / dilution - first.absorbance
-    found = [
-        between(look.wavelength_nm, look.absorbance, look.sd, first.absorbance, step) for look in course.looks[:-1]
-    ]
-    return found, step
+    amount = dilution
+    found: list[tuple[Reading, float]] = []
+    for _ in range(2):
+        step = last.absorbance / amount - first.absorbance
+        found = [
+            between(look.wavelength_nm, look.absorbance, look.sd, first.absorbance, step) for look in course.looks[:-1]
+        ]
+        late = [size for _, size in found[-5:]]
+        amount = dilution * float(np.median(late))
+    return [reading for reading, _ in found], [size for _, size in found]
 
 
 def photometry_of(reference: "Run", course: Course) -> dict[str, Any]:
