@@ -10,7 +10,12 @@ from benchmarks.release_world import Rig, follow, reference
 from nanolab.analysis.cautions import Cautions
 from nanolab.bench.defaults import example_sample
 from nanolab.quantities import Quantity
+from plans.release.acid_assay import acid_courses, acid_findings
+from plans.release.enzyme_assay import enzyme_courses, enzyme_findings
+from plans.release.heat_assay import TriggeredAssay, heat_courses, heat_findings
+from plans.release.outline import RoleCourse
 from plans.release.passive_assay import passive_findings
+from plans.release.record import Course
 from plans.release.schedule import Step, looks
 from sims.world.config import WorldConfig
 
@@ -18,11 +23,14 @@ if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
     from plans.release.bench_report import Findings
 
-KINDS = ("passive",)
+KINDS = ("passive", "acid", "enzyme", "heat")
+
+IN_BEAM = {"enzyme", "heat"}
+"""Kinds whose carriers stand in the beam: their dose is that of the carriers."""
 
 DECLARED = {
     "dose_ratio": 0.02, "concentration": 0.02, "temperature": 0.1, "activation_energy": 0.25, "ph": 0.03, "enzyme": 0.05,
-    "addition": 0.01,
+    "addition": 0.01, "known": 1.0,
 }  # fmt: skip
 """Standard uncertainties of the beliefs: relative, but of the temperature in K and the pH."""
 
@@ -50,7 +58,7 @@ def draw_case(kind: str, seed: int, *, short: bool = False) -> Case:
     changes, names, analyse = _MAKERS[kind](rng)
     config = WorldConfig().replaced(_common(rng, errors) | changes)
     truth = {name: float(_value(config, name)) for name in names}
-    return Case(kind, seed, config, truth, believed(config, errors), short, errors, analyse)
+    return Case(kind, seed, config, truth, believed(config, errors, in_beam=kind in IN_BEAM), short, errors, analyse)
 
 
 def _value(config: WorldConfig, name: str) -> float:
@@ -89,7 +97,7 @@ def _common(rng: np.random.Generator, errors: Mapping[str, float]) -> dict[str, 
     }
 
 
-def believed(config: WorldConfig, errors: Mapping[str, float]) -> "SampleConfig":
+def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool) -> "SampleConfig":
     """Return the sample file: every belief off by its draw."""
     sample = example_sample()
 
@@ -103,9 +111,10 @@ def believed(config: WorldConfig, errors: Mapping[str, float]) -> "SampleConfig"
         * config.enzyme.added_ml
         / (config.cuvette.volume_ml + config.enzyme.added_ml)
     )
+    dose = config.cargo.dose_umol_per_l if in_beam else config.cargo.free_dose_umol_per_l
     table = sample.release.model_copy(
         update={
-            "concentration": off("concentration", config.cargo.free_dose_umol_per_l, "umol/L"),
+            "concentration": off("concentration", dose, "umol/L"),
             "dose_ratio": Quantity(1.0, "1", DECLARED["dose_ratio"]),
             "thermometer_accuracy": Quantity(DECLARED["temperature"], "K"),
             "ph_accuracy": Quantity(DECLARED["ph"], "1"),
@@ -114,8 +123,19 @@ def believed(config: WorldConfig, errors: Mapping[str, float]) -> "SampleConfig"
             "addition": off("addition", config.enzyme.added_ml, "mL"),
         }
     )
+    known = {
+        "k_release": Quantity(0.06 * (1.0 + 0.2 * errors["known"]), "1/h", 0.012),
+        "enzyme_loss": Quantity(config.enzyme.enzyme_loss + 0.02 * errors["known"], "1/h", 0.02),
+    }
+    expected = sample.expected_release.model_copy(update=known)
     volume = Quantity(config.cuvette.volume_ml, "mL", 0.01 * config.cuvette.volume_ml)
-    return sample.model_copy(update={"release": table, "sample": sample.sample.model_copy(update={"volume": volume})})
+    return sample.model_copy(
+        update={
+            "release": table,
+            "expected_release": expected,
+            "sample": sample.sample.model_copy(update={"volume": volume}),
+        }
+    )
 
 
 def _looks(hours: float, points: int) -> list[Step]:
@@ -144,6 +164,91 @@ def _passive(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
     return changes, ("k_release", "k_burst", "membrane_rate"), analyse
 
 
+def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, float] | None = None) -> dict[str, Course]:
+    """Measure the courses of an assay's outline, each with a fresh cuvette, in one world."""
+    rig = Rig(case.config, case.seed, electrode=meter is not None)
+    medium = reference(rig)
+    found = {}
+    for one in courses:
+        rig.target_c = one.temperature_c
+        found[one.role] = follow(rig, one.contents, one.steps, medium, one.cadence_s, meter)
+    return found
+
+
+def _acid(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
+    changes = {
+        "carrier.plateau": float(rng.uniform(70.0, 95.0)),
+        "carrier.burst": float(rng.uniform(5.0, 20.0)),
+        "carrier.k_release": float(np.exp(rng.uniform(np.log(0.02), np.log(0.08)))),
+        "carrier.k_acid": float(np.exp(rng.uniform(np.log(1.2e4), np.log(4e4)))),
+        "ph_electrode.drift_mv_per_h": float(rng.uniform(-0.1, 0.1)),
+        "ph_electrode.slope": float(rng.uniform(0.96, 1.0)),
+        "dosing.syringe_ml": 3.0,
+    }
+
+    def analyse(case: Case, cautions: Cautions) -> "Findings":
+        electrode = case.config.ph_electrode
+        # a meter that was calibrated, and is off by its declared uncertainty all the same (61.5 mV a unit at 37 degC)
+        off_mv = 61.5 * electrode.slope * DECLARED["ph"] * case.errors["ph"]
+        meter = {"slope": electrode.slope, "zero_mv": electrode.zero_mv + off_mv}
+        values = {
+            "stage_h": 1.5 if case.short else 3.0, "points": 8 if case.short else 14, "free_hours": 3.0 if case.short else 5.0,
+            "temperature_c": 37.0, "cadence_s": 120.0,
+        }  # fmt: skip
+        courses = _outlined(case, acid_courses(values, [6.5, 5.5, 5.0]), meter)
+        return acid_findings(courses["free"], courses["sample"], case.sample, cautions)
+
+    return changes, ("k_acid", "k_release"), analyse
+
+
+def _enzyme(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
+    changes = {
+        "cargo.dose_umol_per_l": float(rng.uniform(9.0, 14.0)),
+        "carrier.plateau": float(rng.uniform(70.0, 95.0)),
+        "carrier.burst": float(rng.uniform(5.0, 20.0)),
+        "carrier.k_release": float(np.exp(rng.uniform(np.log(0.02), np.log(0.08)))),
+        "carrier.k_acid": 0.0,
+        "enzyme.kcat": float(rng.uniform(15.0, 45.0)),
+        "enzyme.michaelis_constant": float(rng.uniform(4.0, 20.0)),
+    }
+
+    def analyse(case: Case, cautions: Cautions) -> "Findings":
+        values = {
+            "hours": 3.0 if case.short else 5.0, "lead_s": 900.0, "points": 24 if case.short else 40, "temperature_c": 37.0,
+            "cadence_s": 60.0,
+        }  # fmt: skip
+        courses = _outlined(case, enzyme_courses(values))
+        return enzyme_findings(courses["control"], courses["sample"], case.sample, cautions)
+
+    return changes, ("kcat", "michaelis_constant"), analyse
+
+
+def _heat(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
+    changes = {
+        "cargo.dose_umol_per_l": float(rng.uniform(9.0, 14.0)),
+        "carrier.plateau": float(rng.uniform(70.0, 95.0)),
+        "carrier.burst": float(rng.uniform(5.0, 20.0)),
+        "carrier.k_release": 0.06,
+        "carrier.k_acid": 0.0,
+        "carrier.transition_temperature": float(rng.uniform(40.5, 41.5)),
+        "carrier.transition_width": float(rng.uniform(0.3, 0.6)),
+        "carrier.k_fast": float(rng.uniform(0.05, 0.11)),
+        "carrier.k_tail": float(rng.uniform(0.001, 0.004)),
+    }
+
+    def analyse(case: Case, cautions: Cautions) -> "Findings":
+        stairs = dict(HEAT_VALUES) | ({"stair_s": 150.0, "look_every_s": 25.0} if case.short else {})
+        courses = _outlined(case, heat_courses(stairs))
+        return heat_findings(courses["dark"], courses["sample"], case.sample, cautions)
+
+    return changes, ("transition_temperature", "transition_width", "k_fast", "k_tail"), analyse
+
+
+HEAT_VALUES: Mapping[str, Any] = {one.name: one.default for one in TriggeredAssay().parameters()}
+
 _MAKERS: Mapping[str, Callable[[np.random.Generator], tuple[dict[str, Any], Sequence[str], Analyse]]] = {
     "passive": _passive,
+    "acid": _acid,
+    "enzyme": _enzyme,
+    "heat": _heat,
 }

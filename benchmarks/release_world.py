@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nanolab.analysis.spectra import Detector, Exposure, absorbance
 from plans.release.bench_plan import EARLY_CADENCE_S
 from plans.release.grid import EARLY_S
-from plans.release.record import Course, Look
+from plans.release.record import Course, Look, smooth_noise
 from plans.release.schedule import Step, in_order
 from sims.world.bench import World
 from sims.world.config import WorldConfig
@@ -99,7 +99,12 @@ def follow(
             light, dark = rig.exposures()
             spectrum = absorbance(world.wavelengths_nm, light, medium[0], dark, detector, reference_dark=medium[1])
             looks.append(
-                Look(world.time_s - begun, world.wavelengths_nm, spectrum.absorbance, spectrum.standard_uncertainty)
+                Look(
+                    world.time_s - begun,
+                    world.wavelengths_nm,
+                    spectrum.absorbance,
+                    smooth_noise(spectrum.standard_uncertainty),
+                )
             )
         elif step.what == "temperature":
             rig.target_c, rig.integral_w = step.value, 0.5 * rig.integral_w
@@ -126,13 +131,16 @@ def dose_to(rig: Rig, target: float, meter: Mapping[str, float]) -> float:
     """Dose acid in small steps until the meter shows the target; return the volume in mL."""
     world, start = rig.world, rig.world.truth()["dosing"]["dosed_ml"]
     area_mm2 = 0.25 * np.pi * rig.config.dosing.syringe_diameter_mm**2
-    speed = 0.2 / 60.0 * 1e3 / area_mm2
-    for _ in range(400):
-        missing = _ph(rig, meter) - target
-        if missing < 0.02:
+    mm_per_ml = 1e3 / area_mm2
+    dose_ml, ph = 0.0005, _ph(rig, meter)
+    for _ in range(200):
+        if ph - target < 0.02:
             break
-        world.set_plunger(speed)
-        world.advance_to(world.time_s + (1.0 if missing > 0.3 else 0.2))
+        world.set_plunger(dose_ml * mm_per_ml / 2.0)
+        world.advance_to(world.time_s + 2.0)
         world.set_plunger(0.0)
         rig.advance(world.time_s + 20.0)
+        before, ph = ph, _ph(rig, meter)
+        slope = max((before - ph) / dose_ml, 0.5)
+        dose_ml = min(max(min(0.5 * (ph - target), 0.15) / slope, 4e-5), 4.0 * dose_ml)
     return float(world.truth()["dosing"]["dosed_ml"] - start)

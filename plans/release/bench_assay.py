@@ -193,6 +193,8 @@ def _words(courses: Sequence[RoleCourse]) -> list[str]:
 
 def _deed(step: Step) -> str:
     minutes = f"at {step.at_s / 60:.3g} min"
+    if step.what == "load":
+        return f"a fresh '{step.word}' {minutes}"
     words = {
         "temperature": f"{step.value:g} °C",
         "power": f"laser {step.value:g} W",

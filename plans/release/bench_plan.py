@@ -147,6 +147,8 @@ def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
         yield from note(bench, "power", step.value)
     elif step.what == "ph":
         yield from acidify(bench, step.value)
+    elif step.what == "load":
+        yield from bps.mv(bench.cuvette, step.word)
     elif step.what == "add":
         yield from bps.mv(bench.addition, step.word)
         yield from note(bench, step.word)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nanolab.analysis.curve_fits import FitParameter
 from nanolab.models.release_course import arrhenius, cut
 from nanolab.quantities import Quantity
-from plans.release.in_beam import BeamProfile, passive_part
+from plans.release.in_beam import ZEROS, BeamProfile, passive_part
 from plans.release.joint import Joint, fit_jointly
 
 Array = npt.NDArray[np.float64]
@@ -51,12 +51,12 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
     """Fit control and sample at once; ``first_order``: only kcat/KM."""
 
     def predicted(p: Array, given: Mapping[str, float]) -> Array:
-        burst, k_burst, plateau, k_release, *own = p
+        zero_control, zero_sample, burst, k_burst, plateau, k_release, *own = p
         burst = min(burst, plateau)
         energy = given["activation_energy"]
         control = run.control.grid.moved(kelvin=given["temperature"])
         first, rest = passive_part(control, burst, k_burst, k_release, energy)
-        seen = [run.control.seen(first + (plateau - burst) * rest)]
+        seen = [run.control.seen(first + (plateau - burst) * rest, zero_control)]
         grid = run.sample.grid.moved(kelvin=given["temperature"])
         first, _ = passive_part(grid, burst, k_burst, k_release, energy)
         reachable = given["concentration"] * 0.01 * (plateau - burst) * run.dilution
@@ -65,13 +65,13 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         activity = _activity(grid.time, run.added_h, given["enzyme_loss"])
         active = 60.0 * kcat * given["enzyme"] / reachable * activity
         gone = cut(grid.time, active, kappa, k_release * arrhenius(grid.temperature_c, energy))
-        seen.append(run.sample.seen(first + (plateau - burst) * gone))
+        seen.append(run.sample.seen(first + (plateau - burst) * gone, zero_sample))
         return np.concatenate(seen)
 
     percent = np.concatenate([run.control.percent, run.sample.percent])
     sd = np.concatenate([run.control.sd, run.sample.sd])
     extra = SPECIFICITY if first_order else ENZYME
-    return fit_jointly([*PASSIVE, *extra], predicted, percent, sd, _starts(run, first_order), inputs)
+    return fit_jointly([*ZEROS, *PASSIVE, *extra], predicted, percent, sd, _starts(run, first_order), inputs)
 
 
 def _activity(time: Array, added_h: float, loss: float) -> Array:
@@ -85,5 +85,5 @@ def _starts(run: EnzymeRun, first_order: bool) -> list[list[float]]:
     for kcat in (5.0, 30.0, 200.0):
         for km in (3.0, 20.0):
             own = [kcat / km] if first_order else [kcat, km]
-            starts.append([0.15 * top, 2.0, top, 0.05, *own])
+            starts.append([0.0, 0.0, 0.15 * top, 2.0, top, 0.05, *own])
     return starts

@@ -41,6 +41,7 @@ TITLES = {
     "plateau": "plateau",
 }
 FIRST_LOOK_S = 30.0
+LOOKS_DISSOLVED = 5
 SETTLED_S = 120.0
 """After the surfactant: the carriers have dissolved."""
 
@@ -96,6 +97,12 @@ class EnzymeAssay(ReleaseAssay):
         return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)
 
 
+def dissolving(end_s: float) -> list[Step]:
+    """Return the end of a course in the beam: surfactant, and looks at what has dissolved."""
+    looks_s = [end_s + 1.0 + SETTLED_S + 30.0 * index for index in range(LOOKS_DISSOLVED)]
+    return [Step(end_s + 1.0, "add", word="surfactant"), *(Step(at_s, "look") for at_s in looks_s)]
+
+
 def enzyme_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
     """Return control and sample."""
     lead_s, hours, points = float(values["lead_s"]), float(values["hours"]), int(values["points"])
@@ -103,7 +110,7 @@ def enzyme_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
     end_s = lead_s + 3600.0 * hours
     before = even(FIRST_LOOK_S, lead_s - 5.0, max((lead_s - FIRST_LOOK_S) / 8.0, 10.0))
     after = [lead_s + at_s for at_s in looks(3600.0 * hours, first_s=max(30.0, 0.01 * 3600.0 * hours), points=points)]
-    last = [Step(end_s + 1.0, "add", word="surfactant"), Step(end_s + 1.0 + SETTLED_S, "look")]
+    last = dissolving(end_s)
     same = [Step(at_s, "look") for at_s in (*before, *after)] + last
     few = [Step(at_s, "look") for at_s in (*before, *after[::2], after[-1])] + last
     return [

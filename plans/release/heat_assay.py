@@ -15,7 +15,7 @@ from nanolab.errors import RefusedError
 from nanolab.quantities import Quantity
 from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay, chain
 from plans.release.bench_report import Findings, report
-from plans.release.enzyme_assay import FIRST_LOOK_S, SETTLED_S
+from plans.release.enzyme_assay import FIRST_LOOK_S, dissolving
 from plans.release.expectation import expect
 from plans.release.grid import Grid
 from plans.release.heat import HeatRun, fit_heat, released_by_heat
@@ -32,18 +32,17 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
-NAMES = ("transition_temperature", "transition_width", "k_fast", "k_tail", "k_release", "burst", "k_burst", "plateau")
+NAMES = ("transition_temperature", "transition_width", "k_fast", "k_tail", "burst", "k_burst", "plateau")
 TITLES = {
     "transition_temperature": "middle of the transition",
     "transition_width": "width of the transition",
     "k_fast": "rate above it",
     "k_tail": "rate of carriers not yet past it",
-    "k_release": "rate at 37 °C",
     "burst": "burst",
     "k_burst": "rate of the burst",
     "plateau": "plateau",
 }
-_EARLY, _LATE = 300, 500
+_EARLY, _LATE = 100, 260
 LAG_S = 75.0
 """About the time in which the liquid follows block or beam, for the prediction."""
 
@@ -106,7 +105,6 @@ class TriggeredAssay(ReleaseAssay):
             "burst",
             "k_burst",
             "plateau",
-            "k_release",
             "transition_temperature",
             "transition_width",
             "k_fast",
@@ -114,9 +112,9 @@ class TriggeredAssay(ReleaseAssay):
         )
 
         def curve(v: Mapping[str, float]) -> Array:
-            return released_by_heat(grid, np.array([v[name] for name in order]), energy)
+            return released_by_heat(grid, np.array([v[name] for name in order]), v["k_release"], energy)
 
-        return expect(setup.sample, NAMES, time / 3600.0, curve, "transition_temperature")
+        return expect(setup.sample, (*NAMES, "k_release"), time / 3600.0, curve, "transition_temperature")
 
     def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
         """Fit dark control and sample at once; compare the other controls with what the fit says of them."""
@@ -151,7 +149,7 @@ def heat_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
         end_s = lead_s + stair_s * len(values["temperatures_c"])
     before = even(FIRST_LOOK_S, lead_s - 5.0, max((lead_s - FIRST_LOOK_S) / 10.0, 10.0))
     warm = even(lead_s + every_s, end_s, every_s)
-    last = [Step(end_s + 1.0, "add", word="surfactant"), Step(end_s + 1.0 + SETTLED_S, "look")]
+    last = dissolving(end_s)
     all_looks = [Step(at_s, "look") for at_s in (*before, *warm)] + last
     few_looks = [Step(at_s, "look") for at_s in (*before, *warm[:: max(1, len(warm) // 15)])] + last
     found = [RoleCourse("dark", "carrier", few_looks, base, max(cadence, 15.0))]
@@ -192,6 +190,7 @@ def heat_findings(
         beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE),
     )
     inputs = {name: q for name, q in inputs_of(beliefs).items() if name in {"temperature", "activation_energy"}}
+    inputs["k_release"] = beliefs.expected_release.k_release
     joint = fit_heat(run, inputs)
     fitted = np.split(joint.fit.fitted, [run.control.percent.size])
     lines = [
@@ -200,12 +199,18 @@ def heat_findings(
     ]
     controls: dict[str, Any] = {"dark": {"last_percent": float(run.control.percent[-1])}}
     for role, course in (others or {}).items():
-        controls[role] = _control(role, course, run, joint.fit.values, beliefs, cautions)
+        controls[role] = _control(role, course, run, joint.fit.values[2:], beliefs, cautions)
     dose = _dose(sample)
     return Findings(
         joint, NAMES, "transition_temperature", {"dark": dark, "sample": sample}, lines, cautions,
         derived={"light_energy": dose}, controls=controls, titles=TITLES, ylabel="released since the first look / %",
     )  # fmt: skip
+
+
+def _believed(profile: BeamProfile, values: Array, beliefs: "SampleConfig") -> Array:
+    """Return what the fitted law makes of a course's own temperatures."""
+    k_release, energy = beliefs.expected_release.k_release.value, beliefs.release.activation_energy.value
+    return released_by_heat(profile.grid, values, k_release, energy)
 
 
 def _dose(course: Course) -> Quantity | None:
@@ -227,7 +232,7 @@ def _control(
             cautions.add("laser_changes_cargo", f"the laser changes free cargo by {change:+.1f} % without any carrier")
         return {"change_percent": change}
     profile: BeamProfile = beam_profile(course, beliefs, cautions, early=_EARLY, late=_LATE)
-    expected = profile.seen(released_by_heat(profile.grid, values, beliefs.release.activation_energy.value))
+    expected = profile.seen(_believed(profile, values, beliefs))
     off = profile.percent - expected
     rms, worst = float(np.sqrt(np.mean(off**2))), float(off[np.argmax(np.abs(off))])
     if rms > 3.0:

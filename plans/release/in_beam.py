@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanolab.analysis.cautions import Cautions
+from nanolab.analysis.curve_fits import FitParameter
 from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import arrhenius, left_by
 from nanolab.quantities import Quantity
@@ -20,6 +21,8 @@ Array = npt.NDArray[np.float64]
 
 SD_PERCENT = 0.2
 """Relative weight of a read-out: the same for all, since it is a difference of spectra; its size is fitted."""
+
+ZEROS = (FitParameter("zero_control", "%", False, -5.0, 5.0), FitParameter("zero_sample", "%", False, -5.0, 5.0))
 
 SMALLEST_STEP = 0.01
 """Absorbance by which dissolved carriers must differ from whole ones somewhere, to be told apart at all."""
@@ -41,10 +44,15 @@ class BeamProfile:
         """Relative standard deviations (n,)."""
         return np.full(self.percent.size, SD_PERCENT)
 
-    def seen(self, released: Array) -> Array:
-        """Return what is seen at the looks of a release (percent) along the grid."""
+    def seen(self, released: Array, zero: float = 0.0) -> Array:
+        """Return what is seen at the looks of a release (percent) along the grid.
+
+        ``zero`` is the error of the first look, which all others are measured from: a parameter of the fit.
+        """
         at = released[self.grid.looks]
-        return np.asarray(100.0 * (at - at[0]) / (100.0 - at[0]))
+        seen = 100.0 * (at - at[0]) / (100.0 - at[0])
+        # at the first look itself nothing is seen, by definition
+        return np.asarray(np.concatenate([seen[:1], seen[1:] + zero]))
 
 
 def beam_profile(
@@ -57,13 +65,13 @@ def beam_profile(
     volume, added = sample.sample.volume or Quantity(1.0, "mL"), sample.release.addition.value
     before = sum(1 for time, what, _ in course.marks if what == "enzyme") * added
     dilution = volume.value + before
-    readings, sizes = seen_between(course, dilution / (dilution + added))
+    looks, readings, sizes = seen_between(course, surfactant[0][0], dilution / (dilution + added))
     step = course.looks[-1].absorbance - course.looks[0].absorbance
     if float(np.nanpercentile(np.abs(step), 90)) < SMALLEST_STEP:
         cautions.add(
             "little_contrast", "dissolved carriers hardly look different from whole ones: the read-out is poor"
         )
-    times = np.array([look.time_s for look in course.looks[:-1]])
+    times = np.array([look.time_s for look in looks])
     grid = grid_of(times, course.time_s, course.temperature_c, course.ph, early=early, late=late)
     return BeamProfile(grid, 100.0 * np.array([one.value for one in readings]), np.array(sizes))
 

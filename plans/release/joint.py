@@ -1,7 +1,7 @@
 """A model of several courses fitted at once, and what the uncertainty of its inputs adds to each parameter.
 
-Chance: profile intervals of the joint fit. Inputs: the fit is repeated with each input moved by its standard uncertainty
-(JCGM 100:2008, 5.1.3), and the moves add in quadrature. Positive parameters are combined as logarithms.
+Chance: profile intervals of the joint fit. Inputs: what the best fit becomes, to first order, when an input moves by its
+standard uncertainty (JCGM 100:2008, 5.1.3); the moves add in quadrature. Positive parameters are combined as logarithms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,29 +53,35 @@ def fit_jointly(
     """Fit read-outs (n,) with their relative standard deviations (n,)."""
     order = np.arange(seen.size, dtype=float)
     central = {name: quantity.value for name, quantity in inputs.items()}
-
-    def fitted_with(values: Mapping[str, float], begin: Sequence[Sequence[float]]) -> ModelFit:
-        model = FitModel("joint", parameters, lambda _x, p: predicted(p, values))
-        return fit_model(model, order, seen, begin, sd)
-
-    fit = fitted_with(central, starts)
+    model = FitModel("joint", parameters, lambda _x, p: predicted(p, central))
+    fit = fit_model(model, order, seen, starts, sd)
     intervals = profile_intervals(fit)
+    slopes = _slopes(parameters, lambda p: predicted(p, central) / sd, fit.values)
     moves: dict[str, Array] = {}
     for name, quantity in inputs.items():
         u = quantity.standard_uncertainty or 0.0
-        if u <= 0.0:
-            continue
-        # both ways: what bends would otherwise count as a slope
-        ends = [
-            fitted_with({**central, name: quantity.value + sign * u}, [fit.values.tolist()]).values for sign in (1, -1)
-        ]
-        moves[name] = 0.5 * (_scaled(parameters, ends[0]) - _scaled(parameters, ends[1]))
+        if u > 0.0:
+            # half the difference of both ways: what bends would otherwise count as a slope
+            ends = [predicted(fit.values, {**central, name: quantity.value + sign * u}) / sd for sign in (1.0, -1.0)]
+            moves[name] = -np.asarray(
+                np.linalg.lstsq(slopes, 0.5 * (ends[0] - ends[1]), rcond=1e-10)[0], dtype=np.float64
+            )
     found = {one.name: _found(one, index, parameters[index], moves) for index, one in enumerate(intervals)}
     return Joint(fit, found)
 
 
-def _scaled(parameters: Sequence[FitParameter], values: Array) -> Array:
-    return np.array([np.log(v) if p.positive else v for p, v in zip(parameters, values, strict=True)])
+def _slopes(parameters: Sequence[FitParameter], weighted: Callable[[Array], Array], values: Array) -> Array:
+    """Return the derivatives (n, p) of weighted read-outs by the parameters, positive ones as logarithms."""
+    columns = []
+    for index, parameter in enumerate(parameters):
+        step = 1e-4 if parameter.positive else 1e-4 * max(abs(float(values[index])), 1.0)
+        ends = []
+        for sign in (1.0, -1.0):
+            moved = values.copy()
+            moved[index] = values[index] * np.exp(sign * step) if parameter.positive else values[index] + sign * step
+            ends.append(weighted(moved))
+        columns.append((ends[0] - ends[1]) / (2.0 * step))
+    return np.column_stack(columns)
 
 
 def _found(one: ProfileInterval, index: int, parameter: FitParameter, moves: Mapping[str, Array]) -> Found:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nanolab.analysis.calibration import LOD_FACTOR, LOQ_FACTOR
 from nanolab.analysis.cautions import Cautions
-from nanolab.analysis.readout import Reading, between, free_cargo, in_window
+from nanolab.analysis.readout import Reading, between, free_cargo, in_window, scatter_exponent
 from nanolab.analysis.spectra import AbsorbanceSpectrum, Detector, Exposure, absorbance
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 FEWEST_FOR_NOISE = 5
+MOST_FOR_SCATTER = 24
+"""Looks, spread over the course, from which the exponent of the scatter is found."""
+
+NEIGHBOURS = 41
+"""Pixels over which the noise is averaged: 14 nm."""
+
 LARGEST_LOST_SHARE = 0.1
 """Share of the pixels in the window that a spectrum may lack (saturated, no light) and still be read."""
 
@@ -152,7 +158,7 @@ def looks_of(run: "Run", reference: "Run", start_s: float, cautions: Cautions) -
         if _lost_share(spectrum) > LARGEST_LOST_SHARE:
             lost += 1
             continue
-        values, sd = spectrum.absorbance, spectrum.standard_uncertainty
+        values, sd = spectrum.absorbance, smooth_noise(spectrum.standard_uncertainty)
         found.append(Look((exposure.time_s or 0.0) - start_s, wavelength, values, sd))
         for caution in spectrum.cautions:
             if caution.code not in {*REFERENCE_MAX_AGE, "too_little_light"}:
@@ -161,6 +167,15 @@ def looks_of(run: "Run", reference: "Run", start_s: float, cautions: Cautions) -
         text = f"{lost} of {lost + len(found)} spectra are saturated or dark where the cargo absorbs, and were left out"
         cautions.add("spectra_left_out", text)
     return found
+
+
+def smooth_noise(sd: Array) -> Array:
+    """Return the noise of each pixel (n,) as the root mean square of it and its neighbours: a few exposures know it badly."""
+    known = np.isfinite(sd)
+    squares, count = (
+        np.convolve(x, np.ones(NEIGHBOURS), "same") for x in (np.where(known, sd**2, 0.0), known.astype(float))
+    )
+    return np.where(known, np.sqrt(squares / np.maximum(count, 1.0)), np.nan)
 
 
 def _lost_share(spectrum: AbsorbanceSpectrum) -> float:
@@ -205,26 +220,29 @@ def seen_free(course: Course, path_cm: float) -> list[Reading]:
     return [free_cargo(look.wavelength_nm, look.absorbance, look.sd, path_cm) for look in course.looks]
 
 
-def seen_between(course: Course, dilution: float) -> tuple[list[Reading], list[float]]:
-    """Return how far every look but the last lies between the first and the last, which is that of dissolved carriers.
+def seen_between(course: Course, dissolved_s: float, dilution: float) -> tuple[list[Look], list[Reading], list[float]]:
+    """Return the looks before `dissolved_s`, how far each lies between the first of them and the dissolved carriers.
 
-    ``dilution``: volume before over volume after the surfactant. Also returns how concentrated the liquid was at each look
-    relative to the first; the last look is scaled by what evaporated until then. AnalysisRefusesError where there are fewer
-    than three looks.
+    ``dilution``: volume before over volume after the surfactant. The looks after it are averaged. Also returns how
+    concentrated the liquid was at each look relative to the first; the dissolved carriers are scaled by what evaporated until
+    then. AnalysisRefusesError where there are too few looks.
     """
-    if len(course.looks) < 3:
-        raise AnalysisRefusesError("between the first look and that of the dissolved carriers there is none to read")
-    first, last = course.looks[0], course.looks[-1]
+    whole = [look for look in course.looks if look.time_s < dissolved_s]
+    after = [look.absorbance for look in course.looks if look.time_s > dissolved_s]
+    if len(whole) < 3 or not after:
+        raise AnalysisRefusesError(
+            f"{len(whole)} looks before the carriers were dissolved and {len(after)} after: too few to read"
+        )
+    first, last = whole[0].absorbance, np.mean(after, axis=0)
     amount = dilution
+    some = whole[1:][:: max(1, len(whole) // MOST_FOR_SCATTER)]
     found: list[tuple[Reading, float]] = []
     for _ in range(2):
-        step = last.absorbance / amount - first.absorbance
-        found = [
-            between(look.wavelength_nm, look.absorbance, look.sd, first.absorbance, step) for look in course.looks[:-1]
-        ]
-        late = [size for _, size in found[-5:]]
-        amount = dilution * float(np.median(late))
-    return [reading for reading, _ in found], [size for _, size in found]
+        step = last / amount - first
+        exponent = scatter_exponent([(look.wavelength_nm, look.absorbance, look.sd) for look in some], first, step)
+        found = [between(look.wavelength_nm, look.absorbance, look.sd, first, step, exponent) for look in whole]
+        amount = dilution * float(np.median([size for _, size in found[-5:]]))
+    return whole, [reading for reading, _ in found], [size for _, size in found]
 
 
 def photometry_of(reference: "Run", course: Course) -> dict[str, Any]:

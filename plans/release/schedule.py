@@ -11,7 +11,7 @@ class Step:
     """One thing to do `at_s` lab seconds after carriers and medium met.
 
     ``what``: ``look`` (spectra), ``temperature`` (value degC), ``power`` (value W on the sample), ``ph`` (value pH, by dosing
-    acid), ``add`` (word ``enzyme`` or ``surfactant``).
+    acid), ``add`` (word ``enzyme`` or ``surfactant``), ``load`` (word: another filling of the cuvette).
     """
 
     at_s: float

@@ -19,7 +19,7 @@ IN_THE_BEAM = frozenset({"carrier", "standard", "filtrate", "lysate"})
 ADDITIONS = ("enzyme", "surfactant")
 REFERENCE_C = 37.0
 
-_BINS, _REACH = 96, 6.0
+_BINS, _REACH = 480, 6.0
 """Bins of equal width over six widths either side of the middle."""
 _HEAT_FROM_K = 3.0
 _GAS_KJ = 8.314462618e-3
@@ -165,14 +165,9 @@ class CargoLaws:
         passed = 1.0 / (1.0 + math.exp(-place))
         slow, fast = carrier.k_tail * passed, carrier.k_fast
         slowly, quickly = math.exp(-slow * step_s), math.exp(-fast * step_s)
-        # whole bins below the temperature, whole bins above, and the one that it divides
-        edge = min(max(0.5 * (place / _REACH + 1.0), 0.0), 1.0) * _BINS
-        whole = min(int(edge), _BINS - 1)
-        divided = slowly + (quickly - slowly) * (edge - whole)
-        return tuple(
-            share * (quickly if index < whole else slowly if index > whole else divided)
-            for index, share in enumerate(bins)
-        )
+        # a bin has passed when its middle has
+        whole = min(max(int(0.5 * (place / _REACH + 1.0) * _BINS + 0.5), 0), _BINS)
+        return (*(share * quickly for share in bins[:whole]), *(share * slowly for share in bins[whole:]))
 
     def _through(self, inside: float, free: float, volume_ml: float, step_s: float) -> tuple[float, float]:
         own = self._config.membrane

@@ -99,7 +99,7 @@ def test_a_thermosensitive_carrier_is_biexponential_with_a_logistic_share(degree
     for seconds in (10.0, 60.0, 200.0):
         bench.advance_to(seconds)
         expected = float(biexponential(seconds, 90.0 * share, 0.08, 90.0 * (1.0 - share), 0.003 * share))
-        # the carriers of one bin (up to 3 %) share a rate where the temperature divides them
+        # carriers come in bins of up to 1.3 %
         assert 100.0 * nmol(bench)["free"] / dose(bench) == pytest.approx(expected, abs=1.0)
 
 
