@@ -9,7 +9,7 @@ import numpy as np
 
 from nanolab.assay import Plan
 from nanolab.engine.clock import Clock, WallClock
-from nanolab.errors import DeviceError
+from nanolab.errors import DeviceError, LimitTripError
 from plans.stubs import Lamp, Reading, RunState, emit, readings_until, save_event, tick
 
 FULLEST = 0.8
@@ -161,7 +161,12 @@ def rows_until(
     if left <= 0.0:
         return
 
+    name = bench.holder.name
+
     def finished(reading: Reading) -> str | None:
+        if reading and not (reading[f"{name}_valid"]["value"] and reading[f"{name}_controlling"]["value"]):
+            reason = reading[f"{name}_reason"]["value"] or "its control is off"
+            raise LimitTripError(f"{name} no longer keeps its temperature ({reason}); the data are kept")
         if rows is not None:
             rows.append(
                 {key: float(one["value"]) for key, one in reading.items() if isinstance(one["value"], int | float)}

@@ -76,9 +76,9 @@ class WetSide:
             ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c)
         return Contents(solutes, syringe_ml=syringe_ml, ph=ph, electrode_ph=ph, cargo=cargo)
 
-    def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float) -> float:
-        """Return the true pH."""
-        return ph_of(solutes, volume_ml, temperature_c, self._config.buffer)
+    def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float, near: float | None = None) -> float:
+        """Return the true pH; sooner from a value that is `near` it."""
+        return ph_of(solutes, volume_ml, temperature_c, self._config.buffer, near)
 
     # --- what instruments do ----------------------------------------------------------------------------
 
@@ -106,7 +106,7 @@ class WetSide:
             thermal, contents = self._moved(thermal, contents, step_s, air_c)
         if self.electrode and self.wet(thermal):
             before = node.contents.ph
-            after = self.ph(contents.solutes, thermal[3], thermal[0])
+            after = self.ph(contents.solutes, thermal[3], thermal[0], before)
             own = self._config.ph_electrode
             lag = own.lag_s if self._nodes.mixed else own.unstirred_lag_s
             shown = lagged_ramp(contents.electrode_ph, before, after, step_s, lag)
