@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -72,9 +72,21 @@ def run_many(seeds: Sequence[int], kind: str, workers: int, short: bool = False)
     """Run worlds of one kind."""
     job: Callable[[int], list[Outcome]] = partial(run_world, kind=kind, short=short)
     if workers <= 1:
-        return [one for seed in seeds for one in job(seed)]
+        return _counted(map(job, seeds), kind, len(seeds))
     with ProcessPoolExecutor(workers) as pool:
-        return [one for found in pool.map(job, seeds, chunksize=2) for one in found]
+        return _counted(pool.map(job, seeds), kind, len(seeds))
+
+
+def _counted(worlds: Iterable[list[Outcome]], kind: str, total: int) -> list[Outcome]:
+    """Gather outcomes and say every twentieth world, on standard error, how far it is and what is covered by then."""
+    everything: list[Outcome] = []
+    for number, found in enumerate(worlds, start=1):
+        everything += found
+        if number % 20 == 0 or number == total:
+            rows = {name: row["coverage"] for name, row in summary(everything).items()}
+            sys.stderr.write(f"{kind}: {number} of {total} worlds, covered {rows}\n")
+            sys.stderr.flush()
+    return everything
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nanolab.analysis.curve_fits import FitParameter
 from nanolab.models.release_course import arrhenius, cut
 from nanolab.quantities import Quantity
-from plans.release.in_beam import ZEROS, BeamProfile, passive_part
+from plans.release.in_beam import ZEROS, BeamProfile, passive_part, read_out
 from plans.release.joint import Joint, fit_jointly
 
 Array = npt.NDArray[np.float64]
@@ -66,7 +66,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         active = 60.0 * kcat * given["enzyme"] / reachable * activity
         gone = cut(grid.time, active, kappa, k_release * arrhenius(grid.temperature_c, energy))
         seen.append(run.sample.seen(first + (plateau - burst) * gone, zero_sample))
-        return np.concatenate(seen)
+        return read_out(np.concatenate(seen), given)
 
     percent = np.concatenate([run.control.percent, run.sample.percent])
     sd = np.concatenate([run.control.sd, run.sample.sd])

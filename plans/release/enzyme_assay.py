@@ -16,12 +16,12 @@ from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, report
 from plans.release.enzyme import MIXING_S, EnzymeRun, fit_enzyme
 from plans.release.expectation import expect
-from plans.release.in_beam import beam_profile
+from plans.release.in_beam import READ_OUT, beam_profile
 from plans.release.joint import Joint
 from plans.release.outline import Expected, RoleCourse
 from plans.release.passive import inputs_of
 from plans.release.picture import Line
-from plans.release.record import Course, course_of, limits_of, photometry_of
+from plans.release.record import FIRST_LOOKS, Course, course_of, limits_of, photometry_of
 from plans.release.schedule import Step, even, looks
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ TITLES = {
     "plateau": "plateau",
 }
 FIRST_LOOK_S = 30.0
+FIRST_EVERY_S = 8.0
 LOOKS_DISSOLVED = 5
 SETTLED_S = 120.0
 """After the surfactant: the carriers have dissolved."""
@@ -97,6 +98,12 @@ class EnzymeAssay(ReleaseAssay):
         return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)
 
 
+def lead_looks(lead_s: float) -> list[float]:
+    """Return the looks before anything is done: five at once, whose mean is where all others are measured from."""
+    first = [FIRST_LOOK_S + FIRST_EVERY_S * index for index in range(FIRST_LOOKS)]
+    return first + even(first[-1], lead_s - 5.0, max((lead_s - first[-1]) / 8.0, 10.0))[1:]
+
+
 def dissolving(end_s: float) -> list[Step]:
     """Return the end of a course in the beam: surfactant, and looks at what has dissolved."""
     looks_s = [end_s + 1.0 + SETTLED_S + 30.0 * index for index in range(LOOKS_DISSOLVED)]
@@ -108,7 +115,7 @@ def enzyme_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
     lead_s, hours, points = float(values["lead_s"]), float(values["hours"]), int(values["points"])
     temperature, cadence = float(values["temperature_c"]), float(values["cadence_s"])
     end_s = lead_s + 3600.0 * hours
-    before = even(FIRST_LOOK_S, lead_s - 5.0, max((lead_s - FIRST_LOOK_S) / 8.0, 10.0))
+    before = lead_looks(lead_s)
     after = [lead_s + at_s for at_s in looks(3600.0 * hours, first_s=max(30.0, 0.01 * 3600.0 * hours), points=points)]
     last = dissolving(end_s)
     same = [Step(at_s, "look") for at_s in (*before, *after)] + last
@@ -163,6 +170,7 @@ def enzyme_inputs(beliefs: "SampleConfig") -> dict[str, Quantity]:
         "concentration": beliefs.release.concentration,
         "enzyme": beliefs.release.enzyme,
         "enzyme_loss": beliefs.expected_release.enzyme_loss,
+        **READ_OUT,
     }
 
 

@@ -17,7 +17,7 @@ from nanolab.models.release_course import heated
 from nanolab.quantities import Quantity
 from plans.release.enzyme import PASSIVE as WITH_RELEASE
 from plans.release.grid import Grid
-from plans.release.in_beam import ZEROS, BeamProfile, passive_part
+from plans.release.in_beam import ZEROS, BeamProfile, passive_part, read_out
 from plans.release.joint import Joint, fit_jointly
 
 Array = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ def fit_heat(run: HeatRun, inputs: Mapping[str, Quantity]) -> Joint:
             seen.append(
                 profile.seen(released_by_heat(grid, p[2:], given["k_release"], given["activation_energy"]), zero)
             )
-        return np.concatenate(seen)
+        return read_out(np.concatenate(seen), given)
 
     percent = np.concatenate([run.control.percent, run.sample.percent])
     sd = np.concatenate([run.control.sd, run.sample.sd])

@@ -15,11 +15,11 @@ from nanolab.errors import RefusedError
 from nanolab.quantities import Quantity
 from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay, chain
 from plans.release.bench_report import Findings, report
-from plans.release.enzyme_assay import FIRST_LOOK_S, dissolving
+from plans.release.enzyme_assay import dissolving, lead_looks
 from plans.release.expectation import expect
 from plans.release.grid import Grid
 from plans.release.heat import HeatRun, fit_heat, released_by_heat
-from plans.release.in_beam import BeamProfile, beam_profile
+from plans.release.in_beam import READ_OUT, BeamProfile, beam_profile
 from plans.release.outline import Expected, RoleCourse
 from plans.release.passive import inputs_of
 from plans.release.picture import Line
@@ -147,7 +147,7 @@ def heat_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
     else:
         deeds = [Step(lead_s + i * stair_s, "temperature", float(t)) for i, t in enumerate(values["temperatures_c"])]
         end_s = lead_s + stair_s * len(values["temperatures_c"])
-    before = even(FIRST_LOOK_S, lead_s - 5.0, max((lead_s - FIRST_LOOK_S) / 10.0, 10.0))
+    before = lead_looks(lead_s)
     warm = even(lead_s + every_s, end_s, every_s)
     last = dissolving(end_s)
     all_looks = [Step(at_s, "look") for at_s in (*before, *warm)] + last
@@ -190,7 +190,7 @@ def heat_findings(
         beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE),
     )
     inputs = {name: q for name, q in inputs_of(beliefs).items() if name in {"temperature", "activation_energy"}}
-    inputs["k_release"] = beliefs.expected_release.k_release
+    inputs |= {"k_release": beliefs.expected_release.k_release, **READ_OUT}
     joint = fit_heat(run, inputs)
     fitted = np.split(joint.fit.fitted, [run.control.percent.size])
     lines = [

@@ -1,5 +1,6 @@
 """Carriers in the beam: how far the spectrum has come from the first look to that of the dissolved carriers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import arrhenius, left_by
 from nanolab.quantities import Quantity
 from plans.release.grid import Grid, grid_of
-from plans.release.record import Course, seen_between
+from plans.release.passive import bent
+from plans.release.record import FIRST_LOOKS, Course, seen_between
 
 if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
@@ -21,6 +23,12 @@ Array = npt.NDArray[np.float64]
 
 SD_PERCENT = 0.2
 """Relative weight of a read-out: the same for all, since it is a difference of spectra; its size is fitted."""
+
+READ_OUT = {"scale": Quantity(0.0, "1", 0.005), "linearity": Quantity(0.0, "1", 0.005)}
+"""What the read-out itself may be off by, relative: its 100 %, and small values against large ones.
+
+The dissolved carriers' look is corrected for dilution and scatter, and the dimers' spectrum is a stand-in.
+"""
 
 ZEROS = (FitParameter("zero_control", "%", False, -5.0, 5.0), FitParameter("zero_sample", "%", False, -5.0, 5.0))
 
@@ -32,7 +40,7 @@ SMALLEST_STEP = 0.01
 class BeamProfile:
     """A course in the beam: grid, percent of the way from the first look to the dissolved carriers (n,), concentration (n,).
 
-    What is seen of released percent G is (G - G0)/(100 - G0), G0 being released at the first look already.
+    What is seen of released percent G is (G - G0)/(100 - G0), G0 being released at the first looks already.
     """
 
     grid: Grid
@@ -47,12 +55,11 @@ class BeamProfile:
     def seen(self, released: Array, zero: float = 0.0) -> Array:
         """Return what is seen at the looks of a release (percent) along the grid.
 
-        ``zero`` is the error of the first look, which all others are measured from: a parameter of the fit.
+        ``zero`` is the error of the first looks, which all are measured from: a parameter of the fit.
         """
         at = released[self.grid.looks]
-        seen = 100.0 * (at - at[0]) / (100.0 - at[0])
-        # at the first look itself nothing is seen, by definition
-        return np.asarray(np.concatenate([seen[:1], seen[1:] + zero]))
+        first = float(np.mean(at[:FIRST_LOOKS]))
+        return np.asarray(100.0 * (at - first) / (100.0 - first) + zero)
 
 
 def beam_profile(
@@ -74,6 +81,11 @@ def beam_profile(
     times = np.array([look.time_s for look in looks])
     grid = grid_of(times, course.time_s, course.temperature_c, course.ph, early=early, late=late)
     return BeamProfile(grid, 100.0 * np.array([one.value for one in readings]), np.array(sizes))
+
+
+def read_out(seen: Array, given: Mapping[str, float]) -> Array:
+    """Return what the read-out makes of percent seen (n,), being off as `given` says."""
+    return bent(seen * (1.0 + given["scale"]), given["linearity"])
 
 
 def passive_part(

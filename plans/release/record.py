@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 FEWEST_FOR_NOISE = 5
+FIRST_LOOKS = 5
+"""Looks at the beginning that are averaged: the noise of the first spectrum is in every read-out."""
+
 MOST_FOR_SCATTER = 24
 """Looks, spread over the course, from which the exponent of the scatter is found."""
 
@@ -221,21 +224,21 @@ def seen_free(course: Course, path_cm: float) -> list[Reading]:
 
 
 def seen_between(course: Course, dissolved_s: float, dilution: float) -> tuple[list[Look], list[Reading], list[float]]:
-    """Return the looks before `dissolved_s`, how far each lies between the first of them and the dissolved carriers.
+    """Return the looks before `dissolved_s`, how far each lies between the first five and the dissolved carriers.
 
     ``dilution``: volume before over volume after the surfactant. The looks after it are averaged. Also returns how
-    concentrated the liquid was at each look relative to the first; the dissolved carriers are scaled by what evaporated until
+    concentrated the liquid was at each look relative to the first ones; the dissolved carriers are scaled by what evaporated until
     then. AnalysisRefusesError where there are too few looks.
     """
     whole = [look for look in course.looks if look.time_s < dissolved_s]
     after = [look.absorbance for look in course.looks if look.time_s > dissolved_s]
-    if len(whole) < 3 or not after:
+    if len(whole) < FIRST_LOOKS + 3 or not after:
         raise AnalysisRefusesError(
             f"{len(whole)} looks before the carriers were dissolved and {len(after)} after: too few to read"
         )
-    first, last = whole[0].absorbance, np.mean(after, axis=0)
+    first, last = np.mean([look.absorbance for look in whole[:FIRST_LOOKS]], axis=0), np.mean(after, axis=0)
     amount = dilution
-    some = whole[1:][:: max(1, len(whole) // MOST_FOR_SCATTER)]
+    some = whole[FIRST_LOOKS:][:: max(1, len(whole) // MOST_FOR_SCATTER)]
     found: list[tuple[Reading, float]] = []
     for _ in range(2):
         step = last / amount - first
