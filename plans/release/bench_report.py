@@ -54,18 +54,8 @@ def report(findings: Findings, expected: Expected, title: str, *, simulated: boo
             "residuals_correlated",
             f"the residuals follow each other (r = {joint.fit.memory:.2f}): the model misses something; the intervals are widened",
         )
+    result = _result(findings)
     sample = findings.courses["sample"]
-    result: dict[str, Any] = {name: _json(found[name].quantity) for name in findings.names}
-    result |= {name: _json(quantity) for name, quantity in findings.derived.items()}
-    result |= {
-        "budget": {name: dict(found[name].shares) for name in findings.names},
-        "profile": _profile(findings.lines[-1]),
-        "temperature": _temperature(sample).to_json(),
-        "residual_rms": Quantity(float(np.std(joint.fit.residuals)), "%").to_json(),
-        "controls": dict(findings.controls),
-        "photometry": dict(findings.photometry),
-        "gaps_h": [[start / 3600.0, end / 3600.0] for start, end in sample.gaps],
-    }
     key = found[findings.key].quantity
     verdict = judged(expected, key)
     words = None if verdict is None else verdict.to_json()
@@ -83,6 +73,23 @@ def report(findings: Findings, expected: Expected, title: str, *, simulated: boo
         figure_svg=draw(picture),
         refused=() if key is not None else (findings.key,),
     )
+
+
+def _result(findings: Findings) -> dict[str, Any]:
+    """Return the machine-readable result."""
+    found, sample = findings.joint.found, findings.courses["sample"]
+    result: dict[str, Any] = {name: _json(found[name].quantity) for name in findings.names}
+    result |= {name: _json(quantity) for name, quantity in findings.derived.items()}
+    result |= {
+        "budget": {name: dict(found[name].shares) for name in findings.names},
+        "profile": _profile(findings.lines[-1]),
+        "temperature": _temperature(sample).to_json(),
+        "residual_rms": Quantity(float(np.std(findings.joint.fit.residuals)), "%").to_json(),
+        "controls": dict(findings.controls),
+        "photometry": dict(findings.photometry),
+        "gaps_h": [[start / 3600.0, end / 3600.0] for start, end in sample.gaps],
+    }
+    return result
 
 
 def _json(quantity: Quantity | None) -> dict[str, Any] | None:
