@@ -84,6 +84,8 @@ class Setup:
     blank: str
     data_root: Path
     simulated: bool
+    continued: "Run | None" = None
+    """The run that broke off and is to go on, where the call names one."""
 
 
 @dataclass(frozen=True)

@@ -135,8 +135,8 @@ def parse_quantity(text: str | float, unit: str) -> Quantity:
     u, u_unit = rest[0]
     if u < 0:
         raise ValueError(f"'{text}': an uncertainty cannot be negative")
-    # "0.9±0.01 %" is in percent throughout; "0.5 W ± 4 %" and "0.5 ± 4 %" (where watts are wanted) mean a share
-    if u_unit == "%" and own_unit != "%":
+    # "0.9±0.01 %" where percent are wanted is in percent throughout; "0.5 W ± 4 %" and "0.5 ± 4 %" (where watts are wanted) mean a share
+    if u_unit == "%" and own_unit != "%" and unit != "%":
         value = _scale(number, own_unit or unit, unit)
         return Quantity(value, unit, abs(value) * u / 100.0)
     own_unit = own_unit or u_unit or unit

@@ -100,6 +100,10 @@ class Simulation:
         """Put this cuvette into the holder."""
         self.call("load", cuvette=cuvette)
 
+    def add(self, what: str) -> None:
+        """Pipette ``enzyme`` or ``surfactant`` into the cuvette."""
+        self.call("add", what=what)
+
     def faults(self) -> dict[str, Any]:
         """Return what can go wrong (``faults``: instrument, fault, words) and what is on (``active``)."""
         reply = self.call("faults")

@@ -5,6 +5,8 @@ Operations on the control port::
     {"op": "time"}
     {"op": "advance", "seconds": 1.0}          only at full speed, only by the client that holds the clock
     {"op": "load", "cuvette": "sample"}        or "blank", "empty", "reference"
+                                               or "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate"
+    {"op": "add", "what": "enzyme"}            or "surfactant": pipetted into the cuvette
     {"op": "instruments"}                      where every instrument is, as in the ready line
     {"op": "faults"}                           what can go wrong with which instrument, and what is on
     {"op": "fault", "instrument": "laser", "fault": "interlock_open", "on": true}
@@ -26,7 +28,10 @@ from sims.instruments.base import InstrumentSimulator, Reply, Session
 from sims.pace import LabClock
 
 LONGEST_ADVANCE_S = 86400.0
-CUVETTES = ("sample", "blank", "empty", "reference")
+CUVETTES = (
+    "sample", "blank", "empty", "reference", "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate",
+)  # fmt: skip
+ADDITIONS = ("enzyme", "surfactant")
 _LINE_LIMIT = 65536
 
 JsonObject = dict[str, Any]
@@ -37,6 +42,9 @@ class ControlledWorld(Protocol):
 
     def load(self, cuvette: Any) -> None:
         """Put this cuvette into the holder."""
+
+    def add(self, what: Any) -> None:
+        """Pipette this into the cuvette."""
 
 
 class _RefusedError(Exception):
@@ -124,6 +132,7 @@ class ControlDesk:
             "time": self._time,
             "advance": self._advance,
             "load": self._load,
+            "add": self._add,
             "instruments": self._list_instruments,
             "faults": self._faults,
             "fault": self._fault,
@@ -180,6 +189,13 @@ class ControlDesk:
             raise _RefusedError(f"there is no cuvette '{cuvette}'; {nearest(str(cuvette), list(CUVETTES))}")
         self._world.load(cuvette)
         return {"ok": True, "cuvette": cuvette}
+
+    def _add(self, client: object, request: JsonObject) -> JsonObject:
+        what = request.get("what")
+        if what not in ADDITIONS:
+            raise _RefusedError(f"there is no addition '{what}'; {nearest(str(what), list(ADDITIONS))}")
+        self._world.add(what)
+        return {"ok": True, "what": what}
 
     def _list_instruments(self, client: object, request: JsonObject) -> JsonObject:
         return {"ok": True, "instruments": self._places()}

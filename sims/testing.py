@@ -54,6 +54,8 @@ class StillWorld:
         self.peltier = False
         self.holder_heat_w = 0.0
         self.stirring_rpm = 0.0
+        self.lamp = False
+        self.added: list[str] = []
         self.holder_c = (25.0, 24.9, 30.0)
         self.electrode_mv: float | None = -23.664
         """The voltage of an ideal electrode at pH 7.4 and 25 degC."""
@@ -108,6 +110,14 @@ class StillWorld:
         """Return the power at the meter, W."""
         self.meter_wavelengths_nm.append(wavelength_nm)
         return self.meter_power_w
+
+    def add(self, what: Any) -> None:
+        """Note what was pipetted in."""
+        self.added.append(str(what))
+
+    def set_lamp(self, on: bool) -> None:
+        """Note whether the assay light is on."""
+        self.lamp = on
 
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
         """Return a dark spectrum, shape (2136,)."""

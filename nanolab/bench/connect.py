@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nanolab.bench.config import BenchConfig, DeviceConfig
-from nanolab.bench.cuvette import CuvetteChanger, ask_at_terminal
+from nanolab.bench.cuvette import CuvetteChanger, Pipette, ask_at_terminal
 from nanolab.bench.safeguard import Safeguard
 from nanolab.discovery import DEVICES, load
 from nanolab.engine.clock import Clock, WallClock
@@ -237,13 +237,16 @@ def _build(bench: Bench) -> None:
         bench.simulated[role] = device.simulated
         real = real or not device.simulated
         bench.instruments[role] = build_device(role, device, bench.clock, bench.simulation, bench.safeguard)
+    simulation = None if bench.simulation is None else bench.simulation.simulation
+    ask = ask_at_terminal if real or simulation is None else None
     changer = CuvetteChanger(
         bench.clock.now,
-        load=None if bench.simulation is None else bench.simulation.simulation.load,
-        ask=ask_at_terminal if real or bench.simulation is None else None,
+        load=None if simulation is None else simulation.load,
+        ask=ask,
         **({} if bench.safeguard is None else {"changed": bench.safeguard.begin}),
     )
-    bench.devices = {**bench.instruments, "cuvette": changer}
+    pipette = Pipette(bench.clock.now, load=None if simulation is None else simulation.add, ask=ask)
+    bench.devices = {**bench.instruments, "cuvette": changer, "addition": pipette}
     bench.simulated["cuvette"] = changer.simulated
 
 

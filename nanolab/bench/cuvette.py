@@ -3,14 +3,13 @@
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ophyd.status import Status
 
 from nanolab.errors import RefusedError, UsageError, nearest
 
-CUVETTES = ("sample", "blank", "empty", "reference")
 METER = "meter"
 """In place of a cuvette: the head of the power meter."""
 
@@ -19,7 +18,19 @@ _WORDS = {
     "blank": "Put the BLANK (solvent in the same cuvette) into the holder",
     "empty": "Put the EMPTY cuvette into the holder",
     "reference": "Put the REFERENCE cuvette (solvent, for the spectrum) into the holder",
+    "medium": "Put a cuvette with the release MEDIUM alone into the holder",
+    "dialysis": "Put the cuvette with the LOADED CARRIERS in the dialysis insert into the holder",
+    "free": "Put the cuvette with the FREE CARGO in the dialysis insert into the holder",
+    "carrier": "Put the cuvette with the LOADED CARRIERS in the medium into the holder",
+    "standard": "Put the cuvette with the STANDARD of the cargo into the holder",
+    "filtrate": "Put the cuvette with the FILTRATE (cargo that is not in carriers) into the holder",
+    "lysate": "Put the cuvette with the DISSOLVED batch (all cargo) into the holder",
     METER: "Take the cuvette out and put the head of the power meter in its place",
+}
+
+_ADDITIONS = {
+    "enzyme": "Pipette the ENZYME into the cuvette",
+    "surfactant": "Pipette the SURFACTANT (it dissolves the carriers) into the cuvette",
 }
 
 Ask = Callable[[str], Callable[[float], bool]]
@@ -28,6 +39,8 @@ Ask = Callable[[str], Callable[[float], bool]]
 
 class CuvetteChanger:
     """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty``, ``reference``, or ``meter`` in its place.
+
+    For release assays: ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``.
 
     Parameters
     ----------
@@ -43,6 +56,8 @@ class CuvetteChanger:
 
     name = "cuvette"
     parent = None
+    words: Mapping[str, str] = _WORDS
+    """What a person is asked to do, by the value to set."""
 
     def __init__(
         self,
@@ -69,8 +84,8 @@ class CuvetteChanger:
 
         RefusedError where a person would have to confirm and there is no terminal.
         """
-        if cuvette not in _WORDS:
-            raise UsageError(f"there is no cuvette '{cuvette}'; {nearest(str(cuvette), list(_WORDS))}")
+        if cuvette not in self.words:
+            raise UsageError(f"there is no {self.name} '{cuvette}'; {nearest(str(cuvette), list(self.words))}")
         if self._load is not None:
             # the simulated head looks at the sample plane in front of the holder: an empty cuvette stays unheated
             self._load("empty" if cuvette == METER else cuvette)
@@ -78,10 +93,10 @@ class CuvetteChanger:
         if self._ask is None:
             self._done(cuvette, status)
             return status
-        answered = self._ask(f"{_WORDS[cuvette]}, then press Enter: ")
+        answered = self._ask(f"{self.words[cuvette]}, then press Enter: ")
         self._stop.clear()
         threading.Thread(
-            target=self._wait, args=(answered, cuvette, status), name="cuvette-prompt", daemon=True
+            target=self._wait, args=(answered, cuvette, status), name=f"{self.name}-prompt", daemon=True
         ).start()
         return status
 
@@ -91,7 +106,7 @@ class CuvetteChanger:
                 if answered(0.2):
                     self._done(cuvette, status)
                     return
-            status.set_exception(RefusedError(f"the exchange of the cuvette ({cuvette}) was not confirmed"))
+            status.set_exception(RefusedError(f"the {self.name} ({cuvette}) was not confirmed"))
         except Exception as error:  # noqa: BLE001 - the plan waits for this status: it must hear of whatever happened
             status.set_exception(error)
 
@@ -119,6 +134,13 @@ class CuvetteChanger:
     def describe_configuration(self) -> dict[str, dict[str, Any]]:
         """Return nothing: there is nothing to configure."""
         return {}
+
+
+class Pipette(CuvetteChanger):
+    """Adds ``enzyme`` or ``surfactant`` to the cuvette in the holder; reads what was added last."""
+
+    name = "addition"
+    words = _ADDITIONS
 
 
 def ask_at_terminal(prompt: str) -> Callable[[float], bool]:

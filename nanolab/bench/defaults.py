@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from nanolab.bench.config import BenchConfig, check_bench, load_bench, with_simulation
@@ -11,13 +12,13 @@ from nanolab.bench.sample import SampleConfig, check_sample, load_sample
 __all__ = ["example_sample", "find_bench", "find_sample", "simulated_bench", "with_simulation"]
 
 
-def find_bench(path: Path | None = None) -> BenchConfig:
+def find_bench(path: Path | None = None, roles: Sequence[str] = ()) -> BenchConfig:
     """Return the bench of `path`, else of ``NANOLAB_BENCH``, else of ./bench.toml, else the simulated bench.
 
-    FileInvalidError where the file that is meant is missing or wrong.
+    The simulated bench has the instruments of `roles` beside its usual ones. FileInvalidError where the file that is meant is missing or wrong.
     """
     chosen = _chosen(path, "NANOLAB_BENCH", "bench.toml")
-    return simulated_bench() if chosen is None else load_bench(chosen)
+    return simulated_bench(roles) if chosen is None else load_bench(chosen)
 
 
 def find_sample(path: Path | None = None) -> SampleConfig:
@@ -29,11 +30,11 @@ def find_sample(path: Path | None = None) -> SampleConfig:
     return example_sample() if chosen is None else load_sample(chosen)
 
 
-def simulated_bench() -> BenchConfig:
-    """Return the bench that `nanolab bench init` writes: every instrument simulated."""
-    from nanolab.bench.template import bench_template
+def simulated_bench(roles: Sequence[str] = ()) -> BenchConfig:
+    """Return the bench that `nanolab bench init` writes, every instrument simulated, with those of `roles` too."""
+    from nanolab.bench.template import OPTIONAL_DRIVERS, bench_template
 
-    text = bench_template()
+    text = bench_template(further=[role for role in roles if role in OPTIONAL_DRIVERS])
     return check_bench(tomllib.loads(text), Source("the example bench", text))
 
 

@@ -20,6 +20,7 @@ from nanolab.bench.fields import (
     Volume,
 )
 from nanolab.bench.files import Source, Table, read_toml, validate
+from nanolab.bench.release_sample import ExpectedReleaseTable, ReleaseTable
 from nanolab.errors import FileInvalidError
 from nanolab.quantities import Quantity
 
@@ -39,6 +40,16 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "expected.time_constant": 0.10,
     "particle.length": 0.10,
     "particle.diameter": 0.10,
+    "release.concentration": 0.02,
+    "release.dose_ratio": 0.02,
+    "release.activation_energy": 0.25,
+    "release.enzyme": 0.05,
+    "release.addition": 0.01,
+    "release.standard": 0.01,
+    "release.filter_recovery": 0.01,
+    "release.dilution": 0.01,
+    "release.particles": 0.05,
+    **{f"expected_release.{name}": 0.20 for name in ExpectedReleaseTable.model_fields},
 }
 """Relative standard uncertainty of a value that is stated without one: the typical budget of a careful laboratory."""
 
@@ -161,6 +172,8 @@ class SampleConfig(Table):
     beliefs: BeliefsTable = BeliefsTable()
     expected: ExpectedTable = ExpectedTable()
     particle: ParticleTable | None = None
+    release: ReleaseTable = ReleaseTable()
+    expected_release: ExpectedReleaseTable = ExpectedReleaseTable()
     assumed: tuple[str, ...] = Field(
         default=(),
         description="values that were stated without an uncertainty and have got the default one; filled in on reading",

@@ -20,6 +20,7 @@ from nanolab.bench.config import (
     LimitsConfig,
     SimulationConfig,
 )
+from nanolab.bench.release_sample import ExpectedReleaseTable, ReleaseTable
 from nanolab.bench.sample import (
     BeliefsTable,
     CuvetteTable,
@@ -69,7 +70,7 @@ EXAMPLE_SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "syringe_content": "2.4 mL",
         "contents": "0.1 M HCl",
     },
-    "cuvette_holder": {},
+    "cuvette_holder": {"probe": True},
     "ph": {},
 }
 """What the example bench states beyond each driver's defaults."""
@@ -94,6 +95,8 @@ _EXAMPLE_SAMPLE: Mapping[str, Mapping[str, Any]] = {
     "beliefs": {"power_gain": "1.00±0.03", "thermometer_gain": "1.000±0.010"},
     "expected": {"efficiency": "0.75±0.06", "heat_loss": "20±1 mW/K"},
     "particle": {"kind": "gold nanorod", "length": "43.6±4.4 nm", "diameter": "10±1 nm"},
+    "release": {},
+    "expected_release": {},
 }
 
 _BENCH_HEAD = """\
@@ -120,15 +123,20 @@ class Resources:
     notes: Sequence[str] = ()
 
 
-def bench_template(resources: Resources | None = None) -> str:
-    """Return a commented bench file with every instrument simulated; what was found is listed for pasting."""
+def bench_template(resources: Resources | None = None, further: Sequence[str] = ()) -> str:
+    """Return a commented bench file with every instrument simulated; what was found is listed for pasting.
+
+    ``further`` names roles of `OPTIONAL_DRIVERS` that the bench has too.
+    """
     lines = [_BENCH_HEAD.rstrip(), "version = 1", ""]
     if resources is not None:
         lines += [*_found(resources), ""]
     lines += _table("bench", BenchTable, {"name": "example bench"})
     for role, driver in EXAMPLE_DRIVERS.items():
         lines += _device_table(role, driver)
-    lines += _optional_tables()
+    for role in further:
+        lines += _device_table(role, OPTIONAL_DRIVERS[role])
+    lines += _optional_tables(further)
     limits = {key: value for key, value in _defaults(LimitsConfig).items() if value is not None}
     lines += _table("limits", LimitsConfig, limits)
     lines += _table("interlock", InterlockConfig, {})
@@ -146,6 +154,8 @@ def sample_template() -> str:
         "beliefs": BeliefsTable,
         "expected": ExpectedTable,
         "particle": ParticleTable,
+        "release": ReleaseTable,
+        "expected_release": ExpectedReleaseTable,
     }
     lines = [_SAMPLE_HEAD.rstrip(), "version = 1", ""]
     for name, model in tables.items():
@@ -200,9 +210,11 @@ def _device_table(role: str, driver: str) -> list[str]:
     return [*lines, *_keys(model, EXAMPLE_SETTINGS.get(role, {})), ""]
 
 
-def _optional_tables() -> list[str]:
+def _optional_tables(there: Sequence[str] = ()) -> list[str]:
     lines = _comment('Further instruments. Take the "## " off the lines of one that you have (or want simulated).')
     for role, driver in OPTIONAL_DRIVERS.items():
+        if role in there:
+            continue
         lines += [f"## {line}" if line else "" for line in _device_table(role, driver)]
     return lines
 

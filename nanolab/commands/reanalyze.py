@@ -119,7 +119,7 @@ def setup_of(run: "Run") -> "Setup":
 
 
 def _references(run: "Run") -> dict[str, str]:
-    return {role: uid for role, uid in run.start.get("references", {}).items() if role in {"blank", "reference"}}
+    return {role: uid for role, uid in run.start.get("references", {}).items() if role != "sample"}
 
 
 def _referred(run: "Run", folder: Path, role: str, uid: str) -> "Run":

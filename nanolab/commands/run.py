@@ -43,6 +43,10 @@ def command(
     sim: Annotated[
         str | None, typer.Option(help="Control port HOST:PORT of a simulated bench that is serving.")
     ] = None,
+    continued: Annotated[
+        str | None,
+        typer.Option("--continue", metavar="UID", help="Go on with a run that broke off, at its next time point."),
+    ] = None,
     faults: Annotated[
         list[str] | None,
         typer.Option("--fault", help="Rehearse: ROLE.FAULT@SECONDS of lab time after the start; may be repeated."),
@@ -61,8 +65,9 @@ def command(
     from nanolab.commands.run_support import prepare
 
     assay, setup = prepare(
-        plan, bench, sample, data, settings or [], blank, world=world, seed=seed, speed=speed, sim=sim
-    )
+        plan, bench, sample, data, settings or [], blank, world=world, seed=seed, speed=speed, sim=sim,
+        continued=continued,
+    )  # fmt: skip
     forecast = assay.forecast(setup)
     check_limits(setup, forecast)
     if dry_run:

@@ -10,6 +10,7 @@ from nanolab.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from nanolab.engine.session import Performance
+    from nanolab.journal.reader import Run
 
 
 def prepare(
@@ -24,6 +25,7 @@ def prepare(
     seed: int | None,
     speed: str | None,
     sim: str | None,
+    continued: str | None = None,
 ) -> tuple[Assay, Setup]:
     """Check everything that the call names, before anything is opened.
 
@@ -37,7 +39,7 @@ def prepare(
 
     assay: Assay = load(PLANS, plan)
     values = parse_settings(assay, settings)
-    bench_config = with_simulation(find_bench(bench), world=world, seed=seed, speed=speed)
+    bench_config = with_simulation(find_bench(bench, assay.roles), world=world, seed=seed, speed=speed)
     if sim is None and not bench_config.simulated_roles and (world or seed is not None or speed):
         raise UsageError(
             "--world, --seed and --speed belong to a simulated bench, and no device of this one is simulated"
@@ -47,17 +49,32 @@ def prepare(
     missing = [role for role in assay.roles if role not in bench_config.devices]
     if missing:
         raise RefusedError(f"the plan '{assay.name}' needs {', '.join(missing)}, and the bench has none")
+    data_root = data or Path(bench_config.bench.data)
     setup = Setup(
         bench=bench_config,
         sample=find_sample(sample),
         values=values,
         blank=blank,
-        data_root=Path(bench_config.bench.data),
+        data_root=data_root,
         simulated=bool(bench_config.simulated_roles),
+        continued=None if continued is None else _broken_off(assay, data_root, continued),
     )
     if blank not in {"run", "none"}:
         find_run(setup.data_root, blank)  # UsageError where there is no such run: before anything is opened
     return assay, setup
+
+
+def _broken_off(assay: Assay, data_root: Path, uid: str) -> "Run":
+    """Return the run to go on with; UsageError where there is none, it ended well, or the plan cannot go on."""
+    from nanolab.journal.catalog import find_run
+    from nanolab.journal.reader import open_run
+
+    if not getattr(assay, "continues", False):
+        raise UsageError(f"--continue: the plan '{assay.name}' begins anew each time; it cannot go on with a run")
+    run = open_run(find_run(data_root, uid).path)
+    if run.status in {"finished", "running"}:
+        raise UsageError(f"--continue {uid}: that run is {run.status}; only one that broke off can go on")
+    return run
 
 
 def analyse_and_store(
@@ -69,10 +86,11 @@ def analyse_and_store(
     from nanolab.journal.reader import open_run
 
     runs = {run.role: open_run(run.path) for run in performance.runs}
+    runs = {**_referred(setup, runs), **runs}
     report = assay.analyze(setup, runs, forecast, ladder)
     if report is None:
         return None
-    folder = performance.runs[-1].path
+    folder = next((run.path for run in performance.runs if run.role == "sample"), performance.runs[-1].path)
     document = as_contract(assay, setup, forecast, performance, report)
     write_derived(folder, "prediction.json", json.dumps(forecast.prediction, indent=1))
     write_derived(folder, "result.json", json.dumps(document, indent=1))
@@ -81,6 +99,17 @@ def analyse_and_store(
     if report.figure_svg is not None:
         write_derived(folder, "figure.svg", report.figure_svg)
     return report
+
+
+def _referred(setup: Setup, runs: "Mapping[str, Run]") -> "dict[str, Run]":
+    """Return the runs that a continued one refers to, by role: its controls, and the one that broke off."""
+    if setup.continued is None or "sample" not in runs:
+        return {}
+    from nanolab.journal.catalog import find_run
+    from nanolab.journal.reader import open_run
+
+    references: Mapping[str, str] = runs["sample"].start.get("references", {})
+    return {role: open_run(find_run(setup.data_root, uid).path) for role, uid in references.items() if role != "sample"}
 
 
 def as_contract(

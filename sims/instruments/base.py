@@ -74,6 +74,9 @@ class BenchWorld(Protocol):
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> npt.NDArray[np.float64]:
         """One spectrum, shape (n_pixels,), counts."""
 
+    def set_lamp(self, on: bool) -> None:
+        """Let the assay light be on or off from now on."""
+
     def set_plunger(self, mm_per_s: float, lost_share: float = 0.0) -> None:
         """Move the plunger of the syringe at this speed, positive into the cuvette; a share of the liquid is lost."""
 

@@ -237,8 +237,10 @@ class OceanFlameXSimulator(InstrumentSimulator):
             allowed = value in (NORMAL, LEVEL, SYNCHRONISED, EDGE, OFF)
         if not allowed:
             raise RejectedError(ObpError.INVALID_PAYLOAD)
-        before = self._present
+        before, lit = self._present, self.lamp_on
         self.values[name] = value
+        if self.lamp_on != lit:
+            self.world.set_lamp(self.lamp_on)
         if self._present != before and not self._stale:
             extra = _STALE_EXTRA if "stale_spectrum" in self.active else 0
             self._stale.extend([before] * (self.stale_after_change + extra))

@@ -57,6 +57,7 @@ class World(WetWorld):
         self._next_cell = 1
         self._now = 0.0
         self._cuvette = "sample"
+        self._gold = True
         air = self._ambient(0.0)
         fresh = (air, air, air, config.cuvette.volume_ml)
         self._node = Node(0.0, fresh, air, air, air, 0.0, 1.0, self._wet.fresh(config.dosing.syringe_ml, air))
@@ -100,9 +101,10 @@ class World(WetWorld):
         node = self._commit()
         air = self._ambient(self._now)
         self._cuvette = cuvette
+        self._gold = cuvette in {"sample", "carrier"}
         self._nodes.filled = cuvette != "empty"
         fresh = (air, air, node.thermal[2], self.config.cuvette.volume_ml)
-        contents = self._wet.fresh(node.contents.syringe_ml, air)
+        contents = self._wet.fresh(node.contents.syringe_ml, air, cuvette)
         self._set_node(node._replace(thermal=fresh, contents=contents))
 
     def set_diode(self, current_a: float, case_temperature_c: float) -> None:
@@ -197,6 +199,8 @@ class World(WetWorld):
     def read_counts(self, integration_s: float, lamp_on: bool, averages: int = 1) -> Array:
         """Return a spectrum in counts, float64 of shape (2136,), clipped at full scale, not rounded."""
         transmission = self._transmission() if lamp_on else None
+        if lamp_on and self._node.contents.cargo is not None:
+            self._set_node(self._wet.lit(self._commit(), integration_s * averages))
         laser = self._laser
         width = self.config.laser.line_width_nm
         light = self._detector.light(self._now, transmission, self.laser_power_w(), laser.wavelength_nm, width)
@@ -285,11 +289,11 @@ class World(WetWorld):
     def _sample_absorbance(self, node: Node) -> float:
         # concentration rises as the volume falls, and dosing dilutes; a cuvette that is not the sample holds none of it
         fill = self.config.cuvette.volume_ml
-        share = fill / node.thermal[3] * node.contents.held if self._cuvette == "sample" else 1.0
+        share = fill / node.thermal[3] * node.contents.held if self._gold else 1.0
         return self.config.photothermal.absorbance * self._optics.relative_absorbance * node.intact * share
 
     def _absorbance(self, node: Node) -> float:
-        return self._sample_absorbance(node) if self._cuvette == "sample" else 0.0
+        return self._sample_absorbance(node) if self._gold else 0.0
 
     def _shares(self, node: Node) -> LightShares:
         return self._optics.shares(self._absorbance(node), self._nodes.filled)
@@ -334,7 +338,7 @@ class World(WetWorld):
             q_wall = lit * shares.wall
             head = power * self._head.share(shares.behind)
         thermal = self._nodes.step(node.thermal, step, q_liquid, q_wall, air)
-        thermal, contents = self._wet.step(node, thermal, step, air)
+        thermal, contents = self._wet.step(node, thermal, step, air, lit)
         thermocouple = self.config.thermocouple
         beam = thermocouple.beam_heating_k_per_w * lit
         lag = thermocouple.lag_s
@@ -351,7 +355,7 @@ class World(WetWorld):
         )
 
     def _degraded(self, node: Node, step_s: float, power_w: float, over_air_k: float) -> float:
-        if self._cuvette != "sample":
+        if not self._gold:
             return node.intact
         own = self.config.photothermal
         rate = own.bleaching_per_joule * power_w + own.ageing_per_kelvin_second * max(over_air_k, 0.0)
@@ -368,13 +372,14 @@ class World(WetWorld):
         path_cm = config.photothermal.path_length_mm / 10.0
         solvent = config.photothermal.solvent_absorption_scale * water_absorption_per_cm(pixels)
         depth = solvent * path_cm
-        if self._cuvette == "reference":
+        if self._cuvette in {"reference", "medium"}:
             depth = depth + math.log(10.0) * config.cuvette.reference_offset
-        if self._cuvette == "sample":
+        if self._gold:
             shift = self._shift_nm(node)
             nominal = config.laser.wavelength_nm
             spectrum = batch_spectrum(config.particles)
             shape = spectrum.relative(pixels - shift, nominal - shift)
             at_line = self._sample_absorbance(node) / self._optics.relative_absorbance
             depth = depth + math.log(10.0) * at_line * shape
+        depth = depth + math.log(10.0) * self._wet.absorbance(node, pixels, path_cm)
         return np.asarray(np.exp(-depth), dtype=np.float64)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nanolab.errors import FileInvalidError, nearest
+from sims.world.cargo_sections import CargoTable, CarrierTable, EnzymeTable, MembraneTable, PreparationTable
 from sims.world.release_sections import Buffer, Dosing, PeltierHolder, PhElectrode
 from sims.world.sections import (
     Ambient,
@@ -41,6 +42,11 @@ class WorldConfig(Section):
     buffer: Buffer = Buffer()
     ph_electrode: PhElectrode = PhElectrode()
     peltier_holder: PeltierHolder = PeltierHolder()
+    cargo: CargoTable = CargoTable()
+    carrier: CarrierTable = CarrierTable()
+    membrane: MembraneTable = MembraneTable()
+    enzyme: EnzymeTable = EnzymeTable()
+    preparation: PreparationTable = PreparationTable()
 
     def replaced(self, changes: Mapping[str, Any]) -> "WorldConfig":
         """Return a checked copy with dotted keys changed, such as ``{"photothermal.efficiency": 0.4}``.

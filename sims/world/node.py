@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from sims.world.cargo import Cargo
 from sims.world.chemistry import Solutes
 from sims.world.thermal import ThermalState
 
@@ -20,6 +21,8 @@ class Contents(NamedTuple):
     """True pH; followed only where there is a glass electrode."""
     electrode_ph: float = 7.0
     """pH that the glass electrode has come to; as above."""
+    cargo: Cargo | None = None
+    """None in the cuvettes of the photothermal assay."""
 
 
 class Node(NamedTuple):

@@ -8,8 +8,14 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from nanolab.errors import nearest
+from sims.world.cargo import ADDITIONS, BEHIND_MEMBRANE, IN_THE_BEAM, CargoLaws
 from sims.world.chemistry import Solutes, fresh_solutes, ph_of
+from sims.world.chromophores import Chromophore
 from sims.world.config import WorldConfig
+from sims.world.constants import Array
 from sims.world.node import Contents, Node
 from sims.world.noise import generator
 from sims.world.sensors import Thermometer, lagged_ramp
@@ -55,16 +61,24 @@ class WetSide:
         self.electrode = False
         self.peltier = False
         self.stirring_rpm = 0.0
+        self.lamp = False
+        self._laws = CargoLaws(config)
+        self._behind_membrane = self._in_beam = False
+        self._chromophore: Chromophore | None = None
 
-    def fresh(self, syringe_ml: float, temperature_c: float) -> Contents:
+    def fresh(self, syringe_ml: float, temperature_c: float, cuvette: str = "sample") -> Contents:
         """Return the contents of a freshly filled cuvette."""
+        self._behind_membrane, self._in_beam = cuvette in BEHIND_MEMBRANE, cuvette in IN_THE_BEAM
         solutes = fresh_solutes(self._config.buffer, self._config.cuvette.volume_ml)
         ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c) if self.electrode else 7.0
-        return Contents(solutes, syringe_ml=syringe_ml, ph=ph, electrode_ph=ph)
+        cargo = self._laws.fresh(cuvette, self._config.cuvette.volume_ml)
+        if cargo is not None and not self.electrode:
+            ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c)
+        return Contents(solutes, syringe_ml=syringe_ml, ph=ph, electrode_ph=ph, cargo=cargo)
 
-    def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float) -> float:
-        """Return the true pH."""
-        return ph_of(solutes, volume_ml, temperature_c, self._config.buffer)
+    def ph(self, solutes: Solutes, volume_ml: float, temperature_c: float, near: float | None = None) -> float:
+        """Return the true pH; sooner from a value that is `near` it."""
+        return ph_of(solutes, volume_ml, temperature_c, self._config.buffer, near)
 
     # --- what instruments do ----------------------------------------------------------------------------
 
@@ -83,18 +97,28 @@ class WetSide:
 
     # --- step by step -----------------------------------------------------------------------------------
 
-    def step(self, node: Node, thermal: ThermalState, step_s: float, air_c: float) -> tuple[ThermalState, Contents]:
+    def step(
+        self, node: Node, thermal: ThermalState, step_s: float, air_c: float, laser_w: float = 0.0
+    ) -> tuple[ThermalState, Contents]:
         """Return temperatures and contents after `step_s`, `thermal` being what heat alone would make of them."""
         contents = node.contents
         if self.plunger_mm_per_s != 0.0:
             thermal, contents = self._moved(thermal, contents, step_s, air_c)
         if self.electrode and self.wet(thermal):
             before = node.contents.ph
-            after = self.ph(contents.solutes, thermal[3], thermal[0])
+            after = self.ph(contents.solutes, thermal[3], thermal[0], before)
             own = self._config.ph_electrode
             lag = own.lag_s if self._nodes.mixed else own.unstirred_lag_s
             shown = lagged_ramp(contents.electrode_ph, before, after, step_s, lag)
             contents = contents._replace(ph=after, electrode_ph=shown)
+        elif contents.cargo is not None and self.plunger_mm_per_s != 0.0:
+            contents = contents._replace(ph=self.ph(contents.solutes, thermal[3], thermal[0]))
+        if contents.cargo is not None:
+            cargo = self._laws.step(
+                contents.cargo, step_s, 0.5 * (node.thermal[0] + thermal[0]), contents.ph, thermal[3],
+                mixed=self._nodes.mixed, laser_w=laser_w, lamp=self.lamp, behind_membrane=self._behind_membrane,
+            )  # fmt: skip
+            contents = contents._replace(cargo=cargo)
         return thermal, contents
 
     def wet(self, thermal: ThermalState) -> bool:
@@ -134,7 +158,9 @@ class WetSide:
             kept = 1.0 - spilled / after
         else:
             kept = after / volume
+        cargo = contents.cargo
         contents = contents._replace(
+            cargo=None if cargo is None else self._laws.thinned(cargo, kept, self._behind_membrane),
             solutes=Solutes(weak * kept, strong * kept),
             held=contents.held * kept,
             dosed_ml=contents.dosed_ml + into_ml,
@@ -142,7 +168,44 @@ class WetSide:
         )
         return (liquid, wall, holder, after - spilled), contents
 
+    def added(self, node: Node, what: str, air_c: float) -> Node:
+        """Return the node after an addition by pipette."""
+        own, contents = self._config.enzyme, node.contents
+        liquid, wall, holder, volume = node.thermal
+        after = volume + own.added_ml
+        cargo = contents.cargo
+        if cargo is not None and what == "enzyme":
+            cargo = cargo._replace(unmixed=cargo.unmixed + 1e-3 * own.stock_nmol_per_l * own.added_ml)
+        if cargo is not None and what == "surfactant":
+            cargo = self._laws.dissolved(cargo, self._behind_membrane)
+        thermal = (liquid + (air_c - liquid) * own.added_ml / after, wall, holder, after)
+        return node._replace(thermal=thermal, contents=contents._replace(cargo=cargo))
+
     # --- what instruments see ---------------------------------------------------------------------------
+
+    def absorbance(self, node: Node, wavelength_nm: Array, path_cm: float) -> Array | float:
+        """Return the decadic absorbance of cargo and carriers in the beam, (n,); 0 where there are none."""
+        cargo = node.contents.cargo
+        if cargo is None:
+            return 0.0
+        own, carrier, volume = self._config.cargo, self._config.carrier, node.thermal[3]
+        if self._chromophore is None:
+            self._chromophore = Chromophore(wavelength_nm, own.absorption_per_mmol_cm, own.dimer_per_mol)
+        seen = path_cm * self._chromophore.free(cargo.free / volume)
+        if self._in_beam and cargo.scatter > 0.0:
+            thick = cargo.scatter * self._config.cuvette.volume_ml / volume
+            scatter = thick * carrier.scatter_absorbance * (wavelength_nm / 500.0) ** -carrier.scatter_exponent
+            seen = seen + path_cm * self._chromophore.bound * (cargo.bound / volume) + scatter
+        return np.asarray(seen, dtype=np.float64)
+
+    def lit(self, node: Node, seconds: float) -> Node:
+        """Return the node after an exposure that took `seconds` of the assay light, credited without lab time."""
+        cargo = node.contents.cargo
+        if cargo is None or seconds <= 0.0:
+            return node
+        kept = math.exp(-self._config.cargo.bleaching_per_min / 60.0 * seconds)
+        cargo = cargo._replace(free=cargo.free * kept, lamp_s=cargo.lamp_s + seconds)
+        return node._replace(contents=node.contents._replace(cargo=cargo))
 
     def electrode_mv(self, node: Node) -> float | None:
         """Return the voltage of the glass electrode, mV; None where it hangs dry."""
@@ -171,6 +234,7 @@ class WetSide:
         return {
             "ph": self.ph(contents.solutes, volume, liquid) if filled else None,
             "electrode_ph": contents.electrode_ph if self.electrode else None,
+            "release": self._laws.truth(contents.cargo),
             "dosing": {
                 "dosed_ml": contents.dosed_ml,
                 "spilled_ml": contents.spilled_ml,
@@ -222,6 +286,20 @@ class WetWorld:
         if rpm != self._wet.stirring_rpm:
             self._commit()
             self._wet.stir(rpm)
+
+    def add(self, what: str) -> None:
+        """Pipette ``enzyme`` or ``surfactant`` into the cuvette. ValueError on anything else, or without a cuvette."""
+        if what not in ADDITIONS:
+            raise ValueError(f"no addition '{what}': {nearest(what, list(ADDITIONS))}")
+        if not self._nodes.filled:
+            raise ValueError(f"the {what} has no liquid to go into: no filled cuvette is in the holder")
+        self._set_node(self._wet.added(self._commit(), what, self._ambient(self._now)))
+
+    def set_lamp(self, on: bool) -> None:
+        """Let the assay light be on or off from now on: it bleaches the cargo that it meets."""
+        if on != self._wet.lamp:
+            self._commit()
+            self._wet.lamp = on
 
     def read_holder(self) -> HolderReading:
         """Return what the holder's sensors show, degC."""

@@ -81,6 +81,9 @@ class FakeSimulation:
     def load(self, cuvette: str) -> None:
         self.loaded.append(cuvette)
 
+    def add(self, what: str) -> None:
+        self.loaded.append(f"add {what}")
+
     def close(self) -> None:
         LOG.append("end of simulation")
 

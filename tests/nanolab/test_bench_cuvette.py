@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from bluesky.protocols import Movable, Readable, Stoppable
 
-from nanolab.bench.cuvette import CuvetteChanger, ask_at_terminal
+from nanolab.bench.cuvette import CuvetteChanger, Pipette, ask_at_terminal
 from nanolab.errors import RefusedError, UsageError
 
 
@@ -51,6 +51,16 @@ def test_in_place_of_the_cuvette_the_head_of_the_meter() -> None:
     changer.set("meter").wait(1)
     assert loaded == ["empty"]
     assert changer.read()["cuvette"]["value"] == "meter"
+
+
+def test_the_pipette_adds_and_knows_what_there_is() -> None:
+    added: list[str] = []
+    pipette = Pipette(lambda: 5.0, load=added.append)
+    pipette.set("enzyme")
+    assert added == ["enzyme"]
+    assert pipette.read() == {"addition": {"value": "enzyme", "timestamp": 5.0}}
+    with pytest.raises(UsageError, match="no addition 'sample'"):
+        pipette.set("sample")
 
 
 def test_a_cuvette_that_there_is_not() -> None:

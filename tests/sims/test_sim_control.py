@@ -151,6 +151,13 @@ def test_instruments_are_told_with_their_places() -> None:
     assert answer["instruments"] == {"powermeter": {"tcp": "127.0.0.1:1"}}
 
 
+def test_add() -> None:
+    desk = Desk()
+    assert ask(desk.session(), {"op": "add", "what": "enzyme"})["what"] == "enzyme"
+    assert desk.world.added == ["enzyme"]
+    assert "did you mean 'surfactant'" in ask(desk.session(), {"op": "add", "what": "surfactent"})["error"]
+
+
 def test_load_and_clear() -> None:
     desk = Desk()
     session = desk.session()

@@ -13,7 +13,7 @@ from sims.world.describe import describe_world
 SECTIONS = {name: type(getattr(WorldConfig(), name)) for name in WorldConfig.model_fields}
 UNIT_IN_NAME = re.compile(r"_(s|nm|mm|ml|m2|c|k|w|a|v|ohm|counts|per_\w+|ml)$|_w_per_k|^(on|position)$")
 UNIT_IN_WORDS = re.compile(
-    r"\(1\b|, (1/|W|J|K|nm|mm|mV|mol|mmol|rpm|counts|rms)|\brelative\b|\bshare\b|\bgain\b|\btrue\b|sum of",
+    r"\(1\b|, (1/|%|L/|umol/|nmol/|kJ/|degC|mL|cm|W|J|K|nm|mm|mV|mol|mmol|rpm|counts|rms)|\brelative\b|\bshare\b|\bgain\b|\btrue\b|sum of",
     re.IGNORECASE,
 )
 

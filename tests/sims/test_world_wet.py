@@ -259,3 +259,11 @@ def test_the_photothermal_world_is_the_one_from_before() -> None:
         )
         # another platform's exp() may differ in the last bit
         assert now == pytest.approx(readings, rel=1e-10)
+
+
+@given(ph=st.floats(4.0, 9.0), near=st.floats(-0.2, 0.2))
+def test_newton_finds_the_root_that_halving_finds(ph: float, near: float) -> None:
+    solutes = fresh_solutes(Buffer(initial_ph=ph), 1.0)
+    exact = ph_of(solutes, 1.0, 31.0, Buffer())
+    assert ph_of(solutes, 1.0, 31.0, Buffer(), exact + near) == pytest.approx(exact, abs=1e-10)
+    assert ph_of(solutes, 1.0, 31.0, Buffer(), exact + 5.0) == pytest.approx(exact, abs=1e-10)

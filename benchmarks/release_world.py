@@ -1,0 +1,146 @@
+"""Release assays on the simulated world without sockets: the steps of a plan, carried out and read as its instruments do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nanolab.analysis.spectra import Detector, Exposure, absorbance
+from plans.release.bench_plan import EARLY_CADENCE_S
+from plans.release.grid import EARLY_S
+from plans.release.record import Course, Look, smooth_noise
+from plans.release.schedule import Step, in_order
+from sims.world.bench import World
+from sims.world.config import WorldConfig
+
+Array = npt.NDArray[np.float64]
+
+REPEATS, AVERAGES = 5, 4
+"""Twenty exposures a spectrum, in five groups whose scatter gives the noise."""
+
+INTEGRATION_S = 0.026
+STIRRING_RPM = 800.0
+CONTROL_S = 5.0
+"""The block's heat is set anew this often: a coarse controller beside the one that the wire simulator has."""
+
+
+@dataclass
+class Rig:
+    """One world with a thermostat, as a plan would have it."""
+
+    config: WorldConfig
+    seed: int
+    target_c: float = 37.0
+    electrode: bool = False
+    world: World = field(init=False)
+    integral_w: float = 0.0
+    over_k: float = 0.0
+    """How much warmer than the liquid the block must be."""
+
+    def __post_init__(self) -> None:
+        self.world = World(self.config, self.seed)
+        self.world.fit_peltier_holder()
+        self.world.set_stirring(STIRRING_RPM)
+        if self.electrode:
+            self.world.fit_electrode()
+
+    def advance(self, until_s: float) -> None:
+        """Let lab time pass under control of the block's temperature."""
+        while self.world.time_s < until_s - 1e-9:
+            off = self.target_c + self.over_k - self.world.read_holder().block_c
+            self.integral_w = float(np.clip(self.integral_w + 0.02 * off * CONTROL_S, -2.0, 3.0))
+            self.world.set_holder_heat(float(np.clip(2.0 * off + self.integral_w, -12.0, 12.0)))
+            # once calm, longer between two looks
+            pace = CONTROL_S if abs(off) > 0.05 else 6.0 * CONTROL_S
+            self.world.advance_to(min(self.world.time_s + pace, until_s))
+
+    def exposures(self) -> tuple[Exposure, Exposure]:
+        """Return a light and a dark spectrum, the lamp on only for the light one."""
+        found = []
+        for lamp in (False, True):
+            repeats = [self.world.read_counts(INTEGRATION_S, lamp, AVERAGES) for _ in range(REPEATS)]
+            found.append(Exposure.from_repeats(repeats, INTEGRATION_S, self.world.time_s))
+        return found[1], found[0]
+
+
+def reference(rig: Rig) -> tuple[Exposure, Exposure]:
+    """Warm the medium and take its spectra."""
+    rig.world.load("medium")
+    rig.advance(rig.world.time_s + 600.0)
+    rig.over_k = rig.target_c - rig.world.read_holder().probe_c
+    rig.advance(rig.world.time_s + 400.0)
+    return rig.exposures()
+
+
+def follow(
+    rig: Rig, contents: str, steps: Sequence[Step], medium: tuple[Exposure, Exposure], cadence_s: float,
+    acidify: Mapping[str, float] | None = None,
+) -> Course:  # fmt: skip
+    """Carry out a course and return its record."""
+    world = rig.world
+    world.load(contents)
+    begun = world.time_s
+    rows: list[tuple[float, float, float]] = []
+    marks: list[tuple[float, str, float]] = []
+    looks: list[Look] = []
+
+    def read() -> None:
+        rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
+
+    read()
+    detector = Detector(nonlinearity=world.nonlinearity_coefficients)
+    for step in in_order(steps):
+        while world.time_s < begun + step.at_s - 1e-9:
+            pace = cadence_s if world.time_s - begun >= EARLY_S else min(cadence_s, EARLY_CADENCE_S)
+            rig.advance(min(world.time_s + pace, begun + step.at_s))
+            read()
+        if step.what == "look":
+            light, dark = rig.exposures()
+            spectrum = absorbance(world.wavelengths_nm, light, medium[0], dark, detector, reference_dark=medium[1])
+            looks.append(
+                Look(
+                    world.time_s - begun,
+                    world.wavelengths_nm,
+                    spectrum.absorbance,
+                    smooth_noise(spectrum.standard_uncertainty),
+                )
+            )
+        elif step.what == "temperature":
+            rig.target_c, rig.integral_w = step.value, 0.5 * rig.integral_w
+        elif step.what == "add":
+            world.add(step.word)
+            marks.append((world.time_s - begun, step.word, 0.0))
+        elif step.what == "ph":
+            marks.append((world.time_s - begun, "dosed", dose_to(rig, step.value, acidify or {})))
+            marks.append((world.time_s - begun, "ph", step.value))
+    time, degrees, ph = (np.array(column) for column in zip(*rows, strict=True))
+    return Course(time, degrees, ph, marks, looks, (), np.zeros(time.size))
+
+
+def _ph(rig: Rig, meter: Mapping[str, float] | None) -> float:
+    """Return the pH that a meter of this offset and slope shows; NaN without one."""
+    millivolts = rig.world.read_electrode_mv() if meter is not None else None
+    if meter is None or millivolts is None:
+        return float("nan")
+    kelvin = rig.target_c + 273.15
+    return 7.0 - (millivolts - meter["zero_mv"]) / (meter["slope"] * 0.198416 * kelvin)
+
+
+def dose_to(rig: Rig, target: float, meter: Mapping[str, float]) -> float:
+    """Dose acid in small steps until the meter shows the target; return the volume in mL."""
+    world, start = rig.world, rig.world.truth()["dosing"]["dosed_ml"]
+    area_mm2 = 0.25 * np.pi * rig.config.dosing.syringe_diameter_mm**2
+    mm_per_ml = 1e3 / area_mm2
+    dose_ml, ph = 0.0005, _ph(rig, meter)
+    for _ in range(200):
+        if ph - target < 0.02:
+            break
+        world.set_plunger(dose_ml * mm_per_ml / 2.0)
+        world.advance_to(world.time_s + 2.0)
+        world.set_plunger(0.0)
+        rig.advance(world.time_s + 20.0)
+        before, ph = ph, _ph(rig, meter)
+        slope = max((before - ph) / dose_ml, 0.5)
+        dose_ml = min(max(min(0.5 * (ph - target), 0.15) / slope, 4e-5), 4.0 * dose_ml)
+    return float(world.truth()["dosing"]["dosed_ml"] - start)

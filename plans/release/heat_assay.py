@@ -1,0 +1,247 @@
+"""`nanolab run release_triggered`: carriers in the beam that heat or a laser opens, temperature and release both followed.
+
+The laser's hardware interlock is the safety function; what this plan checks comes on top.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nanolab.analysis.cautions import Cautions
+from nanolab.assay import Forecast, Parameter, Report, Setup
+from nanolab.errors import RefusedError
+from nanolab.quantities import Quantity
+from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay, chain
+from plans.release.bench_report import Findings, report
+from plans.release.enzyme_assay import dissolving, lead_looks
+from plans.release.expectation import expect
+from plans.release.grid import Grid
+from plans.release.heat import HeatRun, fit_heat, released_by_heat
+from plans.release.in_beam import READ_OUT, BeamProfile, beam_profile
+from plans.release.outline import Expected, RoleCourse
+from plans.release.passive import inputs_of
+from plans.release.picture import Line
+from plans.release.record import Course, course_of, limits_of, photometry_of
+from plans.release.schedule import Step, even
+
+if TYPE_CHECKING:
+    from nanolab.bench.sample import SampleConfig
+    from nanolab.journal.reader import Run
+
+Array = npt.NDArray[np.float64]
+
+NAMES = ("transition_temperature", "transition_width", "k_fast", "k_tail", "burst", "k_burst", "plateau")
+TITLES = {
+    "transition_temperature": "middle of the transition",
+    "transition_width": "width of the transition",
+    "k_fast": "rate above it",
+    "k_tail": "rate of carriers not yet past it",
+    "burst": "burst",
+    "k_burst": "rate of the burst",
+    "plateau": "plateau",
+}
+_EARLY, _LATE = 100, 260
+LAG_S = 75.0
+"""About the time in which the liquid follows block or beam, for the prediction."""
+
+
+class TriggeredAssay(ReleaseAssay):
+    """Release by heat or laser."""
+
+    name = "release_triggered"
+    summary = (
+        "Release by heater or laser, temperature and release both followed; controls: dark, and with the laser the same "
+        "temperatures without it and the laser without carriers."
+    )
+    emits = True
+    roles: Sequence[str] = ("spectrometer", "cuvette_holder", "laser", "thermocouple")
+
+    def parameters(self) -> Sequence[Parameter]:
+        """List what `--set` takes."""
+        return (
+            Parameter("trigger", "choice", "heater", "what warms the carriers", choices=("heater", "laser")),
+            Parameter(
+                "temperatures_c", "numbers", [39.5, 40.2, 40.7, 41.1, 41.6, 42.2, 43.5],
+                "stairs of the heater", "degC", 20.0, 70.0,
+            ),
+            Parameter("powers_w", "numbers", [0.25, 0.35, 0.45, 0.6], "powers of the laser, each on and off", "W", 0.01, 10.0),
+            Parameter("stair_s", "number", 240.0, "length of each stair, or of each on and off", "s", 30.0, 7200.0),
+            Parameter("look_every_s", "number", 20.0, "lab seconds between looks while it is warm", "s", 5.0, 600.0),
+            Parameter("lead_s", "number", 1200.0, "length before the first stair", "s", 120.0, 36000.0),
+            Parameter("rise_k", "number", 12.0, "most that the laser may warm the liquid, for the limits", "K", 0.0, 40.0),
+            Parameter("cadence_s", "number", 3.0, "lab seconds between temperatures", "s", 0.5, 60.0),
+            TEMPERATURE,
+            BLANKS,
+        )  # fmt: skip
+
+    def outline(self, values: Mapping[str, Any]) -> Sequence[RoleCourse]:
+        """Return the dark control, with a laser its two others, and the sample; all carriers are dissolved at the end."""
+        return heat_courses(values)
+
+    def forecast(self, setup: Setup) -> Forecast:
+        """Predict; RefusedError where the heater would go over the holder's own limit, before anything is opened."""
+        holder: Any = setup.bench.devices["cuvette_holder"].settings
+        highest = holder.max_temperature.value
+        hottest = max(setup.values["temperatures_c"]) if setup.values["trigger"] == "heater" else 0.0
+        if hottest + 2.0 > highest:
+            raise RefusedError(
+                f"refused before the start: stairs up to {hottest:g} degC need a block of 2 K more, and its limit "
+                f"(max_temperature) is {highest:g} degC"
+            )
+        return super().forecast(setup)
+
+    def expected(self, setup: Setup) -> Expected:
+        """Predict percent released along the wanted temperatures, the liquid following within its lag."""
+        values = setup.values
+        courses = heat_courses(values)
+        own = next(one for one in courses if one.role == "sample")
+        time = np.linspace(0.0, own.seconds, 400)
+        degrees = _wanted(own, time, float(values["temperature_c"]))
+        grid = Grid(time / 3600.0, degrees, np.full(time.size, np.nan), np.arange(time.size))
+        energy = setup.sample.release.activation_energy.value
+        order = (
+            "burst",
+            "k_burst",
+            "plateau",
+            "transition_temperature",
+            "transition_width",
+            "k_fast",
+            "k_tail",
+        )
+
+        def curve(v: Mapping[str, float]) -> Array:
+            return released_by_heat(grid, np.array([v[name] for name in order]), v["k_release"], energy)
+
+        return expect(setup.sample, (*NAMES, "k_release"), time / 3600.0, curve, "transition_temperature")
+
+    def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
+        """Fit dark control and sample at once; compare the other controls with what the fit says of them."""
+        cautions = Cautions()
+        reference = runs["reference"]
+        dark = course_of([runs["dark"]], reference, cautions)
+        sample = course_of(chain(runs), reference, cautions)
+        others = {
+            role: course_of([runs[role]], reference, cautions)
+            for role in ("same_temperature", "no_carrier")
+            if role in runs
+        }
+        findings = heat_findings(dark, sample, setup.sample, cautions, others)
+        findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)
+        title = f"release of {setup.sample.sample.name} by {setup.values['trigger']}"
+        return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)
+
+
+def heat_courses(values: Mapping[str, Any]) -> list[RoleCourse]:
+    """Return the runs: dark, (no_carrier,) sample, (same_temperature)."""
+    base, cadence = float(values["temperature_c"]), float(values["cadence_s"])
+    lead_s, stair_s, every_s = float(values["lead_s"]), float(values["stair_s"]), float(values["look_every_s"])
+    laser = values["trigger"] == "laser"
+    deeds = []
+    if laser:
+        for index, power in enumerate(values["powers_w"]):
+            start = lead_s + 2.0 * index * stair_s
+            deeds += [Step(start, "power", float(power)), Step(start + stair_s, "power", 0.0)]
+        end_s = lead_s + 2.0 * stair_s * len(values["powers_w"])
+    else:
+        deeds = [Step(lead_s + i * stair_s, "temperature", float(t)) for i, t in enumerate(values["temperatures_c"])]
+        end_s = lead_s + stair_s * len(values["temperatures_c"])
+    before = lead_looks(lead_s)
+    warm = even(lead_s + every_s, end_s, every_s)
+    last = dissolving(end_s)
+    all_looks = [Step(at_s, "look") for at_s in (*before, *warm)] + last
+    few_looks = [Step(at_s, "look") for at_s in (*before, *warm[:: max(1, len(warm) // 15)])] + last
+    found = [RoleCourse("dark", "carrier", few_looks, base, max(cadence, 15.0))]
+    if laser:
+        light_only = [step for step in few_looks if step.what == "look"]
+        found.append(RoleCourse("no_carrier", "standard", [*light_only, *deeds], base, cadence, emits=True))
+    found.append(RoleCourse("sample", "carrier", [*all_looks, *deeds], base, cadence, emits=laser))
+    if laser:
+        found.append(RoleCourse("same_temperature", "carrier", all_looks, base, cadence, replay=True))
+    return found
+
+
+def _wanted(course: RoleCourse, time_s: Array, base_c: float) -> Array:
+    """Return the liquid's temperature as expected: first-order towards what block or laser ask for, 9 K per watt."""
+    target, degrees, last = base_c, base_c, 0.0
+    deeds = [step for step in course.steps if step.what in {"temperature", "power"}]
+    found = []
+    for now in time_s:
+        for step in deeds:
+            if last < step.at_s <= now:
+                target = step.value if step.what == "temperature" else base_c + 9.0 * step.value
+        degrees += (target - degrees) * float(-np.expm1(-(now - last) / LAG_S))
+        last = float(now)
+        found.append(degrees)
+    return np.array(found)
+
+
+def heat_findings(
+    dark: Course,
+    sample: Course,
+    beliefs: "SampleConfig",
+    cautions: Cautions,
+    others: Mapping[str, Course] | None = None,
+) -> Findings:
+    """Fit dark control and sample and gather what the report tells."""
+    run = HeatRun(
+        beam_profile(dark, beliefs, cautions),
+        beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE),
+    )
+    inputs = {name: q for name, q in inputs_of(beliefs).items() if name in {"temperature", "activation_energy"}}
+    inputs |= {"k_release": beliefs.expected_release.k_release, **READ_OUT}
+    joint = fit_heat(run, inputs)
+    fitted = np.split(joint.fit.fitted, [run.control.percent.size])
+    lines = [
+        Line("dark", run.control.grid.time[run.control.grid.looks], run.control.percent, fitted[0]),
+        Line("heated", run.sample.grid.time[run.sample.grid.looks], run.sample.percent, fitted[1]),
+    ]
+    controls: dict[str, Any] = {"dark": {"last_percent": float(run.control.percent[-1])}}
+    for role, course in (others or {}).items():
+        controls[role] = _control(role, course, run, joint.fit.values[2:], beliefs, cautions)
+    dose = _dose(sample)
+    return Findings(
+        joint, NAMES, "transition_temperature", {"dark": dark, "sample": sample}, lines, cautions,
+        derived={"light_energy": dose}, controls=controls, titles=TITLES, ylabel="released since the first look / %",
+    )  # fmt: skip
+
+
+def _believed(profile: BeamProfile, values: Array, beliefs: "SampleConfig") -> Array:
+    """Return what the fitted law makes of a course's own temperatures."""
+    k_release, energy = beliefs.expected_release.k_release.value, beliefs.release.activation_energy.value
+    return released_by_heat(profile.grid, values, k_release, energy)
+
+
+def _dose(course: Course) -> Quantity | None:
+    """Return the energy of the laser on the sample, J; None without a laser."""
+    if course.power_w.size < 2 or not np.any(course.power_w > 0.0):
+        return None
+    return Quantity(float(np.trapezoid(course.power_w, course.time_s)), "J")
+
+
+def _control(
+    role: str, course: Course, run: HeatRun, values: Array, beliefs: "SampleConfig", cautions: Cautions
+) -> dict[str, Any]:
+    """Compare a control with what it should show: the fitted law at its own temperatures, or no change at all."""
+    if role == "no_carrier":
+        at = (course.looks[0].wavelength_nm > 460.0) & (course.looks[0].wavelength_nm < 500.0)
+        first, last = (float(np.nanmean(look.absorbance[at])) for look in (course.looks[0], course.looks[-1]))
+        change = 100.0 * (last / first - 1.0)
+        if abs(change) > 3.0:
+            cautions.add("laser_changes_cargo", f"the laser changes free cargo by {change:+.1f} % without any carrier")
+        return {"change_percent": change}
+    profile: BeamProfile = beam_profile(course, beliefs, cautions, early=_EARLY, late=_LATE)
+    expected = profile.seen(_believed(profile, values, beliefs))
+    off = profile.percent - expected
+    rms, worst = float(np.sqrt(np.mean(off**2))), float(off[np.argmax(np.abs(off))])
+    if rms > 3.0:
+        cautions.add(
+            "light_beyond_heat",
+            f"at the same temperatures without the laser the release differs by {rms:.1f} % (rms): the light does more than "
+            "warm, or the probe does not show the temperature of the carriers",
+        )
+    return {"rms_percent": rms, "largest_percent": worst}
+
+
+ASSAY = TriggeredAssay()

@@ -1,0 +1,125 @@
+"""The triggered release assays on the simulated bench: acid, enzyme, heat, laser, and what is inside a batch."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nanolab.journal.reader import open_run
+from nanolab.quantities import Quantity
+from sims.world import WorldConfig
+
+WORLD = WorldConfig()
+TRUTH: dict[str, float] = {
+    "k_acid": WORLD.carrier.k_acid,
+    "k_release": WORLD.carrier.k_release,
+    "kcat": WORLD.enzyme.kcat,
+    "michaelis_constant": WORLD.enzyme.michaelis_constant,
+    "transition_temperature": WORLD.carrier.transition_temperature,
+    "transition_width": WORLD.carrier.transition_width,
+    "encapsulation_efficiency": WORLD.preparation.encapsulation_efficiency,
+}
+
+
+def near_truth(result: dict[str, Any], *names: str) -> None:
+    for name in names:
+        found = Quantity.from_json(result[name])
+        assert found.standard_uncertainty is not None
+        assert abs(found.value - TRUTH[name]) < 3.0 * found.standard_uncertainty, (name, str(found))
+
+
+@pytest.mark.slow
+def test_acid_in_steps_gives_k_of_ph_and_the_steps_are_kept(nanolab: Callable[..., Any]) -> None:
+    done = nanolab("run", "release_ph", "--seed", 5, "--json", "--set", "stage_h=2", "--set", "points=9",
+                   "--set", "free_hours=4", "--set", "blanks=1", "--set", "cadence_s=120")  # fmt: skip
+    assert done.code == 0, done.err
+    result = done.json["result"]
+    near_truth(result, "k_acid")
+    kept = result["controls"]["ph"]
+    assert [step["wanted"] for step in kept] == [6.5, 5.5, 5.0]
+    for step in kept:
+        assert step["first"] == pytest.approx(step["wanted"], abs=0.05)
+    models = result["controls"]["models"]
+    assert models["preferred"] in {None, "specific_acid", "free"}
+    assert models["aicc_differences"]["specific_acid"] < models["aicc_differences"]["switch"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("ph.probe_dry@3000", "the pH"),
+        ("pump.stall@3600", "its motor stalled"),
+        ("cuvette_holder.no_coolant@3000", "cuvette_holder"),
+    ],
+)
+def test_a_fault_of_the_wet_side_is_a_sentence_and_the_data_stay(
+    nanolab: Callable[..., Any], tmp_path: Path, fault: str, words: str
+) -> None:
+    done = nanolab("run", "release_ph", "--json", "--set", "stage_h=0.25", "--set", "points=4", "--set", "free_hours=0.5",
+                   "--set", "blanks=1", "--fault", fault)  # fmt: skip
+    assert done.code in {4, 5, 6, 7}, done.err
+    document = done.json
+    assert words in document["error"]["message"]
+    assert "\n" not in document["error"]["message"]
+    assert document["result"] is None
+    assert open_run(tmp_path / document["run"]["path"]).status == "failed"
+
+
+@pytest.mark.slow
+def test_an_enzyme_gives_its_constants_and_beats_first_order(nanolab: Callable[..., Any]) -> None:
+    done = nanolab(
+        "run", "release_enzyme", "--seed", 5, "--json", "--set", "hours=4", "--set", "points=30", "--set", "blanks=1"
+    )
+    assert done.code == 0, done.err
+    document = done.json
+    assert [run["role"] for run in document["runs"]] == ["reference", "control", "sample"]
+    near_truth(document["result"], "kcat", "michaelis_constant")
+    assert document["result"]["controls"]["models"]["preferred"] == "michaelis_menten"
+    marks = open_run(document["run"]["path"]).table("marks")["mark_what"].tolist()
+    assert marks == ["begun", "enzyme", "surfactant"]
+
+
+@pytest.mark.slow
+def test_heat_in_stairs_gives_the_transition(nanolab: Callable[..., Any]) -> None:
+    done = nanolab("run", "release_triggered", "--seed", 5, "--json", "--set", "blanks=1", "--set", "look_every_s=30")
+    assert done.code == 0, done.err
+    near_truth(done.json["result"], "transition_temperature", "transition_width")
+    assert done.json["result"]["light_energy"] is None
+
+
+@pytest.mark.slow
+def test_a_laser_opens_the_carriers_by_its_warmth_alone(nanolab: Callable[..., Any]) -> None:
+    done = nanolab("run", "release_triggered", "--seed", 5, "--json", "--set", "trigger=laser", "--set", "blanks=1",
+                   "--set", "look_every_s=30")  # fmt: skip
+    assert done.code == 0, done.err
+    document = done.json
+    roles = [run["role"] for run in document["runs"]]
+    assert roles == ["reference", "dark", "no_carrier", "sample", "same_temperature"]
+    assert document["run"]["uid"] == document["runs"][3]["uid"]
+    assert (Path(document["run"]["path"]) / "result.json").is_file()
+    result = document["result"]
+    near_truth(result, "transition_temperature")
+    assert result["light_energy"]["value"] == pytest.approx(240.0 * (0.25 + 0.35 + 0.45 + 0.6), rel=0.05)
+    assert result["controls"]["same_temperature"]["rms_percent"] < 3.0
+    assert abs(result["controls"]["no_carrier"]["change_percent"]) < 3.0
+    looks = open_run(document["run"]["path"]).table("spectra")
+    counts = looks["spectrometer_counts"]
+    # the laser's line is in no spectrum: it is gated off while the assay light reads
+    assert float(counts[looks["run_state_phase"] == "dark"].max()) < 5000.0
+
+
+@pytest.mark.slow
+def test_a_batch_gives_its_encapsulation(nanolab: Callable[..., Any]) -> None:
+    done = nanolab("run", "encapsulation", "--seed", 5, "--json")
+    assert done.code == 0, done.err
+    near_truth(done.json["result"], "encapsulation_efficiency")
+    assert done.json["verdict"]["quantity"] == "encapsulation_efficiency"
+    assert [caution["code"] for caution in done.json["cautions"]] == ["particles_missing"]
+
+
+def test_stairs_above_the_holders_limit_are_refused_before_the_start(nanolab: Callable[..., Any]) -> None:
+    done = nanolab("run", "release_triggered", "--set", "temperatures_c=65")
+    assert done.code == 5
+    assert "max_temperature" in done.err

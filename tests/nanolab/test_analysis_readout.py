@@ -1,0 +1,58 @@
+"""Read-outs from spectra: free cargo by its spectrum, carriers between whole and dissolved, whatever scatters or drifts."""
+
+import numpy as np
+import pytest
+
+from nanolab.analysis.photometry import monomer_fraction
+from nanolab.analysis.readout import between, free_cargo, scatter_exponent
+from nanolab.models.chromophores import dimerised_per_mol_cm, monomer_per_mol_cm
+
+NM = np.arange(400.0, 750.0, 0.35)
+SD = np.full(NM.size, 6e-4)
+
+
+def free(umol_per_l: float) -> np.ndarray:
+    share = float(monomer_fraction(1e-6 * umol_per_l))
+    molar = share * monomer_per_mol_cm(NM) + (1.0 - share) * dimerised_per_mol_cm(NM)
+    return np.asarray(1e-6 * umol_per_l * molar)
+
+
+@pytest.mark.parametrize("umol_per_l", [0.2, 5.0, 40.0])
+def test_free_cargo_is_found_with_its_dimers_below_a_drifted_lamp(umol_per_l: float) -> None:
+    noise = SD * np.random.default_rng(1).standard_normal(NM.size)
+    found = free_cargo(NM, free(umol_per_l) + 0.01 + noise, SD)
+    assert found.value == pytest.approx(umol_per_l, rel=0.003, abs=0.01)
+    assert found.standard_uncertainty < 0.02
+    assert found.residual_rms == pytest.approx(6e-4, rel=0.1)
+
+
+def test_without_dimers_in_the_model_forty_micromolar_would_be_wrong_by_a_fifteenth() -> None:
+    seen = float(np.interp(480.0, NM, free(40.0)))
+    assert 1e6 * seen / 1.1e4 < 37.5
+
+
+def carriers(share: float, exponent: float, concentrated: float = 1.0) -> np.ndarray:
+    """Gold, scatter, bound cargo that is redder and weaker, and free cargo, 12 umol/L in all."""
+    gold = 0.5 * np.exp(-0.5 * ((NM - 780.0) / 90.0) ** 2) + 0.2 * np.exp(-0.5 * ((NM - 520.0) / 40.0) ** 2)
+    scatter = 0.06 * (NM / 500.0) ** -exponent if share < 1.0 else 0.0
+    bound = 12e-6 * (1.0 - share) * 0.66 * np.interp(NM - 12.0, NM, monomer_per_mol_cm(NM))
+    return np.asarray(concentrated * (gold + scatter + bound) + free(12.0 * share * concentrated))
+
+
+@pytest.mark.parametrize("exponent", [2.1, 3.2, 3.9])
+def test_the_way_to_dissolved_carriers_is_straight_in_what_was_released(exponent: float) -> None:
+    first, last = carriers(0.1, exponent), carriers(1.0, exponent)
+    shares = np.linspace(0.1, 0.9, 9)
+    looks = [(NM, carriers(share, exponent, 1.02) + 0.003, SD) for share in shares]
+    found_exponent = scatter_exponent(looks, first, last - first)
+    assert found_exponent == pytest.approx(exponent, abs=0.05)
+    for share, look in zip(shares, looks, strict=True):
+        reading, concentrated = between(*look, first, last - first, found_exponent)
+        assert reading.value == pytest.approx((share - 0.1) / 0.9, abs=0.004)
+        assert concentrated == pytest.approx(1.02, abs=0.002)
+
+
+def test_a_wrong_exponent_of_the_scatter_would_bend_it() -> None:
+    first, last = carriers(0.1, 4.0), carriers(1.0, 4.0)
+    reading, _ = between(NM, carriers(0.9, 4.0), SD, first, last - first, 3.0)
+    assert abs(reading.value - 0.8 / 0.9) > 0.02

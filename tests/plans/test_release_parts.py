@@ -1,0 +1,148 @@
+"""Parts of the release assays: times of looks, thinned courses, the joint fit with its inputs, expectations, detection."""
+
+import numpy as np
+import pytest
+
+from nanolab.analysis.cautions import Cautions
+from nanolab.analysis.curve_fits import FitParameter
+from nanolab.bench.defaults import example_sample
+from nanolab.errors import AnalysisRefusesError, UsageError
+from nanolab.quantities import Quantity
+from plans.release.acid_assay import AcidAssay
+from plans.release.bench_assay import replayed
+from plans.release.enzyme_assay import enzyme_findings
+from plans.release.expectation import expect, judged
+from plans.release.grid import grid_of
+from plans.release.heat_assay import heat_courses
+from plans.release.in_beam import beam_profile
+from plans.release.joint import fit_jointly
+from plans.release.outline import RoleCourse
+from plans.release.record import Course, detection, smooth_noise
+from plans.release.schedule import Step, even, in_order, looks
+
+
+def test_looks_are_dense_then_log_spaced() -> None:
+    times = looks(86400.0, first_s=120.0, dense=10, points=40)
+    assert times[:10] == [120.0 * (n + 1) for n in range(10)]
+    ratios = np.diff(np.log(times[9:]))
+    assert ratios == pytest.approx(ratios[0], rel=1e-2)
+    assert times[-1] == 86400.0
+    assert len(times) == 40
+
+
+def test_even_looks_hold_both_ends() -> None:
+    assert even(10.0, 70.0, 20.0) == [10.0, 30.0, 50.0, 70.0]
+    assert even(0.0, 50.0, 20.0) == [0.0, 16.7, 33.3, 50.0]
+
+
+def test_a_look_comes_before_what_is_done_at_the_same_time() -> None:
+    steps = in_order([Step(5.0, "add", word="enzyme"), Step(5.0, "look"), Step(1.0, "look")])
+    assert [step.what for step in steps] == ["look", "look", "add"]
+
+
+def test_a_thinned_course_keeps_its_looks_and_interpolates_between() -> None:
+    time = np.arange(0.0, 7200.0, 5.0)
+    grid = grid_of(np.array([600.0, 7000.0]), time, 37.0 - 15.0 * np.exp(-time / 100.0), np.full(time.size, np.nan))
+    assert grid.time[grid.looks] == pytest.approx([600.0 / 3600.0, 7000.0 / 3600.0])
+    assert grid.time.size < 200
+    assert grid.temperature_c[0] == pytest.approx(22.0)
+    assert np.all(np.isnan(grid.ph))
+    assert grid.moved(kelvin=0.5).temperature_c[0] == pytest.approx(22.5)
+
+
+def test_a_joint_fit_puts_the_uncertainty_of_an_input_where_it_acts() -> None:
+    x = np.linspace(0.1, 3.0, 40)
+    rng = np.random.default_rng(3)
+    seen = 5.0 * (1.0 - np.exp(-0.8 * x)) + 0.002 * rng.standard_normal(40)
+
+    def predicted(p: np.ndarray, given: object) -> np.ndarray:
+        gain = given["gain"]  # type: ignore[index]  # a mapping by its protocol
+        return np.asarray(gain * p[0] * (1.0 - np.exp(-p[1] * x)))
+
+    parameters = [FitParameter("size", "%", True, 0.1, 100.0), FitParameter("rate", "1/h", True, 0.01, 50.0)]
+    joint = fit_jointly(
+        parameters, predicted, seen, np.ones(40), [[1.0, 0.3], [8.0, 2.0]], {"gain": Quantity(1.0, "1", 0.03)}
+    )
+    size, rate = joint.found["size"], joint.found["rate"]
+    assert size.quantity is not None
+    assert rate.quantity is not None
+    assert size.quantity.value == pytest.approx(5.0, rel=2e-3)
+    assert size.quantity.standard_uncertainty == pytest.approx(0.15, rel=0.03)
+    assert size.shares["gain"] > 0.99
+    # a gain does not touch the rate
+    assert rate.shares["gain"] < 1e-3
+    assert rate.quantity.standard_uncertainty == pytest.approx(0.0012, rel=0.5)
+
+
+def test_an_expectation_has_its_band_and_a_verdict() -> None:
+    sample = example_sample()
+    time = np.linspace(0.0, 10.0, 20)
+    names = ("k_release", "plateau")
+    found = expect(sample, names, time, lambda v: v["plateau"] * (1.0 - np.exp(-v["k_release"] * time)), "k_release")
+    stored = found.to_json()
+    assert stored["k_release"]["value"] == 0.06
+    assert stored["curve"]["lower_95"][-1] < stored["curve"]["percent"][-1] < stored["curve"]["upper_95"][-1]
+    agrees, departs = judged(found, Quantity(0.065, "1/h", 0.003)), judged(found, Quantity(0.2, "1/h", 0.003))
+    assert agrees is not None
+    assert departs is not None
+    assert (agrees.word, departs.word) == ("agrees", "departs")
+    assert judged(found, None) is None
+
+
+def test_detection_needs_three_blanks() -> None:
+    cautions = Cautions()
+    assert detection([0.1, 0.2], "umol/L", cautions)["lod"] is None
+    assert cautions.codes == ["blanks_missing"]
+    found = detection([0.0, 0.01, 0.02], "umol/L", Cautions())
+    assert found["lod"]["value"] == pytest.approx(0.033)
+    assert found["loq"]["value"] == pytest.approx(0.1)
+
+
+def test_noise_is_smoothed_over_neighbours_and_gaps_stay() -> None:
+    rng = np.random.default_rng(2)
+    sd = 1e-3 * np.sqrt(rng.chisquare(4, 500) / 4.0)
+    sd[100] = np.nan
+    smooth = smooth_noise(sd)
+    assert np.isnan(smooth[100])
+    assert np.nanstd(smooth[50:450]) < 0.2 * np.nanstd(sd[50:450])
+    assert np.nanmean(smooth) == pytest.approx(1e-3, rel=0.05)
+
+
+def test_a_ph_that_rises_is_refused() -> None:
+    assay = AcidAssay()
+    values = {one.name: one.default for one in assay.parameters()} | {"ph_steps": [5.0, 6.0]}
+    with pytest.raises(UsageError, match="the pH must fall"):
+        assay.outline(values)
+
+
+def test_the_laser_has_its_controls_and_replays_the_temperatures() -> None:
+    from plans.release.heat_assay import TriggeredAssay
+
+    values = {one.name: one.default for one in TriggeredAssay().parameters()}
+    assert [one.role for one in heat_courses(values)] == ["dark", "sample"]
+    courses = heat_courses(values | {"trigger": "laser"})
+    assert [one.role for one in courses] == ["dark", "no_carrier", "sample", "same_temperature"]
+    assert [one.emits for one in courses] == [False, True, True, False]
+    rows = [{"run_state_lab_time": 100.0 + 3.0 * n, "cuvette_holder_probe": 37.0 + 0.1 * n} for n in range(20)]
+    steps = replayed(rows, courses[-1])
+    assert all(step.what == "temperature" for step in steps)
+    assert steps[0].value == 37.0
+    assert np.diff([step.at_s for step in steps]).min() >= 10.0
+
+
+def bare(marks: list[tuple[float, str, float]]) -> Course:
+    return Course(np.zeros(2), np.zeros(2), np.zeros(2), marks, [])
+
+
+def test_what_was_never_done_is_refused_in_a_sentence() -> None:
+    sample = example_sample()
+    with pytest.raises(AnalysisRefusesError, match="never dissolved"):
+        beam_profile(bare([]), sample, Cautions())
+    with pytest.raises(AnalysisRefusesError, match="too few to read"):
+        beam_profile(bare([(100.0, "surfactant", 0.0)]), sample, Cautions())
+    with pytest.raises(AnalysisRefusesError, match="no enzyme was added"):
+        enzyme_findings(bare([]), bare([]), sample, Cautions())
+
+
+def test_an_outline_knows_its_length() -> None:
+    assert RoleCourse("sample", "carrier", [Step(5.0, "look"), Step(9.0, "look")], 37.0, 1.0).seconds == 9.0
