@@ -12,6 +12,8 @@ from nanolab.bench.fields import (
     Duration,
     Energy,
     Heating,
+    Length,
+    ParticleLength,
     Power,
     Share,
     Temperature,
@@ -111,6 +113,16 @@ class InterlockConfig(Table):
     )
 
 
+class BeamConfig(Table):
+    """The beam in the sample, for reports: no analysis uses it."""
+
+    spot_diameter: Length | None = Field(default=None, description="diameter of the beam at the sample")
+    spot_definition: Literal["1/e2", "FWHM", "top hat"] | None = Field(
+        default=None, description='what the diameter means: "1/e2", "FWHM" or "top hat"'
+    )
+    linewidth: ParticleLength | None = Field(default=None, description="full width of the laser line at half maximum")
+
+
 class LaserSafetyConfig(Table):
     """Approval of a real laser by the person who is responsible for it; without it nothing real is armed."""
 
@@ -170,6 +182,7 @@ class BenchConfig(Table):
     ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     interlock: InterlockConfig = InterlockConfig()
+    beam: BeamConfig = BeamConfig()
     laser_safety: LaserSafetyConfig = LaserSafetyConfig()
     simulation: SimulationConfig = SimulationConfig()
 

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from nanolab.bench.config import (
     SIMULATED,
+    BeamConfig,
     BenchTable,
     InterlockConfig,
     LaserSafetyConfig,
@@ -26,6 +27,7 @@ from nanolab.bench.sample import (
     ExpectedTable,
     HeatCapacityTable,
     ParticleTable,
+    ReportTable,
     SampleTable,
 )
 from nanolab.discovery import DEVICES, load
@@ -132,6 +134,7 @@ def bench_template(resources: Resources | None = None) -> str:
     limits = {key: value for key, value in _defaults(LimitsConfig).items() if value is not None}
     lines += _table("limits", LimitsConfig, limits)
     lines += _table("interlock", InterlockConfig, {})
+    lines += _table("beam", BeamConfig, {})
     lines += _table("laser_safety", LaserSafetyConfig, {})
     lines += _table("simulation", SimulationConfig, {})
     return "\n".join(lines)
@@ -146,10 +149,11 @@ def sample_template() -> str:
         "beliefs": BeliefsTable,
         "expected": ExpectedTable,
         "particle": ParticleTable,
+        "report": ReportTable,
     }
     lines = [_SAMPLE_HEAD.rstrip(), "version = 1", ""]
     for name, model in tables.items():
-        lines += _table(name, model, _EXAMPLE_SAMPLE[name])
+        lines += _table(name, model, _EXAMPLE_SAMPLE.get(name, {}))
     return "\n".join(lines)
 
 
