@@ -1,0 +1,106 @@
+"""A simulated run on the bench screen: it grows, STOP turns the laser off, kills are seen for what they are."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import Bench, Open, running, serving, until
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Debian's browser are of POSIX")
+
+HEAT = ("photothermal", "--blank", "none", "--set", "spectrum=none", "--set", "baseline_s=40", "--set", "heat_s=3000")
+
+
+def points(page: Page) -> int:
+    return int(page.get_by_role("img", name="Temperature against time").get_attribute("data-points") or 0)
+
+
+def laser_on(page: Page) -> None:
+    expect(page.locator(".banner strong")).to_have_text("LASER ON")
+
+
+def test_the_curve_grows_and_stop_turns_the_laser_off(bench: Bench, new_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "runs"
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
+        page = new_page(pages.url)
+        laser_on(page)
+        expect(page.locator(".banner em")).to_have_text("SIMULATED")
+        assert bench.emitting
+        before = points(page)
+        until(lambda: points(page) > before + 20, "the curve does not grow")
+
+        page.get_by_role("button", name="STOP").click()
+
+        expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
+        assert not bench.emitting
+        expect(page.locator(".banner strong")).to_have_text("RUN ABORTED, STOPPED FROM THE PAGE: LASER OFF")
+        assert run.wait(120) == 130
+        [record] = data.glob("*/*/stop_request.json")
+        assert '"asked_by": "the STOP of the live page"' in record.read_text()
+        assert not list(data.glob("*/*/stop.json"))
+
+
+def test_escape_on_another_page_stops_too_and_a_note_goes_into_the_run_folder(
+    bench: Bench, new_page: Open, tmp_path: Path
+) -> None:
+    data = tmp_path / "runs"
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
+        page = new_page(pages.url)
+        laser_on(page)
+        page.get_by_label("Note (goes into the run folder").fill("bubble at the wall")
+        page.get_by_role("button", name="Add note").click()
+        expect(page.locator(".notes li")).to_contain_text(["bubble at the wall"])
+        assert [path.read_text().count("bubble at the wall") for path in data.glob("*/*/notes.jsonl")] == [1]
+
+        page.get_by_role("link", name="Devices").click()
+        expect(page.get_by_role("heading", name="Devices")).to_be_visible()
+        laser_on(page)
+        page.keyboard.press("Escape")
+
+        expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
+        assert not bench.emitting
+        assert run.wait(120) == 130
+
+
+def test_the_run_outlives_the_page_and_a_killed_run_is_called_interrupted(
+    bench: Bench, new_page: Open, tmp_path: Path
+) -> None:
+    data = tmp_path / "runs"
+    with running(data, bench, *HEAT) as run:
+        with serving(data) as pages:
+            laser_on(new_page(pages.url))
+            os.kill(pages.process.pid, signal.SIGKILL)
+            pages.process.wait(30)
+        [folder] = data.glob("*/*-simulated")
+        size = (folder / "docs.jsonl").stat().st_size
+        until(lambda: (folder / "docs.jsonl").stat().st_size > size, "the run ended with the page")
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "README.txt",
+            "docs.jsonl",
+            "stop.json",
+            "writer.json",
+        ]
+
+        with serving(data) as pages:
+            page = new_page(pages.url)
+            laser_on(page)
+            os.kill(run.pid, signal.SIGKILL)
+            expect(page.locator(".banner strong")).to_contain_text("INTERRUPTED")
+            expect(page.get_by_role("button", name="STOP")).to_be_disabled()
+
+
+def test_a_page_that_lost_its_server_says_that_it_knows_nothing(bench: Bench, new_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "runs"
+    with running(data, bench, *HEAT) as run, serving(data) as pages:
+        page = new_page(pages.url)
+        laser_on(page)
+        os.kill(pages.process.pid, signal.SIGKILL)
+        expect(page.locator(".banner strong")).to_contain_text("STATE UNKNOWN")
+        page.get_by_role("button", name="STOP").click()  # the browser's own way to the run does not need the server
+        expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
+        assert not bench.emitting
+        assert run.wait(120) == 130
