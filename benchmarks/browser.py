@@ -55,8 +55,11 @@ def pages(data: Path, *words: str) -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
-def growing(data: Path, ready: int, rate_hz: float, spectra: int = 200) -> Iterator[Path]:
-    """Write a run that has `ready` readings and `spectra` spectra, and goes on at `rate_hz` with two spectra a second."""
+def growing(data: Path, ready: int, rate_hz: float, spectra: int = 200, done: float = 2.0 / 3.0) -> Iterator[Path]:
+    """Write a run that has `ready` readings and `spectra` spectra, and goes on at `rate_hz` with two spectra a second.
+
+    `done` is the share of the run that the readings there are reach.
+    """
     recipe = Recipe(begun_s=time.time() - ready / rate_hz)
     start, noise = photothermal_start(recipe), np.random.default_rng(0)
     ended = threading.Event()
@@ -66,7 +69,7 @@ def growing(data: Path, ready: int, rate_hz: float, spectra: int = 200) -> Itera
             writer(name, doc)
 
         def write(index: int, wall: float) -> None:
-            lab = index * 1320.0 / (1.5 * max(ready, 600))  # the prepared part ends in the cooling
+            lab = index * done * 1320.0 / max(ready, 600)
             writer(*event(start, "primary", index + 1, wall, reading(lab, recipe, noise)))
             if index % max(1, ready // max(1, spectra)) == 0 or (
                 index > ready and index % max(1, int(rate_hz / 2)) == 0

@@ -64,7 +64,7 @@ def main() -> None:
         for number, efficiency in enumerate(RESULTS):
             begun = time.time() - 86400.0 * (len(RESULTS) - number)
             write_run(data, Recipe(seed=number, begun_s=begun, result=efficiency))
-        with growing(data, 600, 1.0, spectra=60) as run, browser() as started:
+        with growing(data, 600, 1.0, spectra=60, done=0.4) as run, browser() as started:
             add_note(run, "stirrer 400 rpm", time_s=time.time() - 420.0)
             for theme in asked.themes:
                 with pages(data, *(["--light"] if theme == "light" else [])) as (url, _):

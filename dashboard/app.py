@@ -10,6 +10,8 @@ from nanolab.discovery import PAGES, entry_points_of
 
 STYLE = """<style>
 .stMainBlockContainer { padding: 4.2rem 1.6rem 2rem; max-width: none; }
+/* its dialog "connection lost" would lie over STOP; the banner says STATE UNKNOWN in its place, and we have no dialogs */
+[data-testid="stDialog"] { display: none !important; }
 /* Streamlit fades what it is about to draw anew; our panels tell the age of their data themselves, and STOP must not fade */
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 </style>"""

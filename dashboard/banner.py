@@ -28,6 +28,7 @@ def header_of(look: Look, notes: Sequence[Note] = ()) -> dict[str, Any]:
         "newest": run.newest_wall_s,
         "running": look.running,
         "banner": banner(look),
+        "late": 2.5 * look.stale_s,
         "stop": _stop_of(run) if look.running else None,
         "stoppable": look.stoppable,
         "stopped": stopped(look),

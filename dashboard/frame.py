@@ -57,6 +57,7 @@ def empty_header(words: str) -> dict[str, Any]:
         "newest": None,
         "running": False,
         "banner": {"state": "none", "words": "NO RUN", "facts": [words], "simulated": False},
+        "late": 0.0,
         "stop": None,
         "stoppable": False,
         "stopped": {},

@@ -90,12 +90,6 @@ def _marks(look: Look, notes: Sequence[Note]) -> list[tuple[float, str]]:
     return [(float(look.time[0]) + (note.time - begun) * rate, note.text[:24]) for note in inside]
 
 
-def _stale_s(look: Look) -> float:
-    """Age above which data are called late: 2 s, or three of the intervals at which they come."""
-    wall = look.now - float(look.run.start.get("time", look.now))
-    return max(2.0, 3.0 * wall / max(1, look.time.size)) if look.time.size > 3 else 10.0
-
-
 def _temperature(look: Look, fit: LiveFit | None, notes: Sequence[Note]) -> Panel:
     predicted = _prediction(look)
     fitted = (
@@ -107,7 +101,7 @@ def _temperature(look: Look, fit: LiveFit | None, notes: Sequence[Note]) -> Pane
     return Panel(
         "temperature", "Temperature of the sample", "t / s", "T / °C", traces, look.spans, _marks(look, notes),
         levels=_limit(look), area="left tall", link="lab time", words=words, alt=f"Temperature against time, now {newest} °C",
-        newest=_newest(look, "primary"), stale_s=_stale_s(look),
+        newest=_newest(look, "primary"), stale_s=look.stale_s,
         empty="no readings yet; the prediction is drawn before the run",
     )  # fmt: skip
 
@@ -145,7 +139,7 @@ def _newest(look: Look, stream: str) -> float | None:
 
 def _residuals(look: Look, fit: LiveFit | None) -> Panel:
     common: dict[str, Any] = {
-        "area": "left low", "link": "lab time", "spans": look.spans, "newest": _newest(look, "primary"), "stale_s": _stale_s(look), "symmetric": True,
+        "area": "left low", "link": "lab time", "spans": look.spans, "newest": _newest(look, "primary"), "stale_s": look.stale_s, "symmetric": True,
         "empty": "no fit yet: it begins when the laser has been on for a dozen readings",
     }  # fmt: skip
     if fit is None:

@@ -52,6 +52,12 @@ class Look:
         return float(self.time[-1] - self.time[0]) if self.time.size else 0.0
 
     @property
+    def stale_s(self) -> float:
+        """Age above which data are called late: 2 s, or three of the intervals at which they come."""
+        wall = self.now - float(self.run.start.get("time", self.now))
+        return max(2.0, 3.0 * wall / max(1, self.time.size)) if self.time.size > 3 else 10.0
+
+    @property
     def dose_j(self) -> float:
         """Energy so far in J: each reading's power until the next reading."""
         return float(np.sum(self.power[:-1] * np.diff(self.time))) if self.time.size > 1 else 0.0

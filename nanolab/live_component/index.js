@@ -39,15 +39,24 @@ class Bench {
       + '<dl class="tiles"></dl><div class="panels"><div class="left"></div><div class="right"></div></div><section class="notes" hidden><h2>Notes</h2><ul></ul></section>';
     parent.appendChild(this.root);
     this.button = this.root.querySelector('.stop');
-    this.button.addEventListener('click', () => this.stop());
-    this.onKey = (event) => { if (event.key === 'Escape' && !this.header?.bare && !event.defaultPrevented && !busyElsewhere(event)) this.stop(); };
-    document.addEventListener('keydown', this.onKey);
+    // at the window, before anybody else hears it: under a dialog of Streamlit's own every click outside of it is swallowed
+    this.onClick = (event) => { if (event.composedPath().includes(this.button)) this.stop(); };
+    this.onKey = (event) => { if (event.key === 'Escape' && !this.header?.bare && !busyElsewhere(event)) this.stop(); };
+    window.addEventListener('click', this.onClick, true);
+    window.addEventListener('keydown', this.onKey, true);
     this.ticker = setInterval(() => this.tick(), 250);
     this.resize = new ResizeObserver(() => { for (const panel of this.panels.values()) panel.paint(); });
     this.resize.observe(this.root);
+    // Streamlit makes the whole page inert under a dialog of its own (when its server is lost): STOP must stay within reach
+    this.free = new MutationObserver(() => this.release());
+    this.free.observe(document.documentElement, { attributes: true, attributeFilter: ['inert'], subtree: true });
   }
 
-  close() { document.removeEventListener('keydown', this.onKey); clearInterval(this.ticker); this.resize.disconnect(); this.root.remove(); }
+  release() {
+    for (let at = this.root; at; at = at.parentNode ?? at.host) if (at.inert) at.inert = false;
+  }
+
+  close() { window.removeEventListener('click', this.onClick, true); window.removeEventListener('keydown', this.onKey, true); clearInterval(this.ticker); this.resize.disconnect(); this.free.disconnect(); this.root.remove(); }
 
   get now() { return Date.now() / 1000 + (Number.isFinite(this.skew) ? this.skew : 0); }
 
@@ -96,6 +105,8 @@ class Bench {
     if (!header) return;
     const silent = Date.now() / 1000 - this.received, banner = this.root.querySelector('.banner');
     const lost = header.running && silent > SILENT_S;
+    const newest = header.newest ? this.now - header.newest : 0;
+    this.root.classList.toggle('old', lost || (header.running && newest > header.late));
     banner.dataset.state = lost ? 'unknown' : header.banner.state;
     banner.querySelector('strong').textContent = lost ? `STATE UNKNOWN: no word from the page's server for ${silent.toFixed(0)} s` : header.banner.words;
     banner.querySelector('.facts').textContent = lost ? '' : header.banner.facts.join(' · ');
@@ -144,8 +155,8 @@ class Bench {
     this.direct = {};
     if (header.stop) this.ask(header.stop.url, { key: header.stop.key, who: 'the STOP of the live page' }, (reply) => ({ run: { ...reply, seconds: (performance.now() - this.asked) / 1000 } }));
     if (header.desk) this.ask(header.desk.url, { key: header.desk.key, run: header.desk.run }, (reply) => reply);
-    this.setTriggerValue('stop', header.run);
     this.showAnswer();
+    try { this.setTriggerValue('stop', header.run); } catch (error) { /* the page's server is lost: the other ways do not need it */ }
     setTimeout(() => this.showAnswer(), NO_ANSWER_MS + 50);
   }
 
@@ -170,7 +181,8 @@ function share(panels) {
 
 function busyElsewhere(event) {
   const target = event.composedPath()[0];
-  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.closest('[role="dialog"],[role="listbox"],[role="combobox"],[role="grid"]') !== null);
+  if (target instanceof HTMLElement && target.closest('[data-testid="stDialog"]')) return false;
+  return target instanceof HTMLElement && (target.isContentEditable || target.tagName === 'SELECT' || target.closest('[role="dialog"],[role="listbox"],[role="combobox"],[role="grid"]') !== null);
 }
 
 const benches = new WeakMap();

@@ -1,8 +1,10 @@
 """A simulated run on the bench screen: it grows, STOP turns the laser off, kills are seen for what they are."""
 
+import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,8 @@ def test_escape_on_another_page_stops_too_and_a_note_goes_into_the_run_folder(
     with running(data, bench, *HEAT) as run, serving(data) as pages:
         page = new_page(pages.url)
         laser_on(page)
-        page.get_by_label("Note (goes into the run folder").fill("bubble at the wall")
+        note = page.get_by_label("Note (goes into the run folder")
+        note.fill("bubble at the wall")
         page.get_by_role("button", name="Add note").click()
         expect(page.locator(".notes li")).to_contain_text(["bubble at the wall"])
         assert [path.read_text().count("bubble at the wall") for path in data.glob("*/*/notes.jsonl")] == [1]
@@ -90,17 +93,29 @@ def test_the_run_outlives_the_page_and_a_killed_run_is_called_interrupted(
             laser_on(page)
             os.kill(run.pid, signal.SIGKILL)
             expect(page.locator(".banner strong")).to_contain_text("INTERRUPTED")
+            expect(page.locator(".banner strong")).to_contain_text("laser state unknown")
             expect(page.get_by_role("button", name="STOP")).to_be_disabled()
+            report = {"confirmed": True, "why": "the run is gone", "detail": "OUTP1? 0", "reaction_ms": 2.0}
+            (folder / "guardian.jsonl").write_text(json.dumps({"wall": time.time(), "report": report}) + "\n")
+            expect(page.locator(".banner strong")).to_contain_text("LASER OFF as its guardian read back")
+            expect(page.locator(".notes li")).to_contain_text(["guardian: LASER OFF (OUTP1? 0)"])
 
 
-def test_a_page_that_lost_its_server_says_that_it_knows_nothing(bench: Bench, new_page: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", ["click", "Escape"])
+def test_a_page_that_lost_its_server_says_so_and_stops_all_the_same(
+    bench: Bench, new_page: Open, tmp_path: Path, by: str
+) -> None:
     data = tmp_path / "runs"
     with running(data, bench, *HEAT) as run, serving(data) as pages:
         page = new_page(pages.url)
         laser_on(page)
         os.kill(pages.process.pid, signal.SIGKILL)
         expect(page.locator(".banner strong")).to_contain_text("STATE UNKNOWN")
-        page.get_by_role("button", name="STOP").click()  # the browser's own way to the run does not need the server
+        page.wait_for_timeout(3000)  # wall time: Streamlit takes a while to lay a dialog of its own over the page
+        if by == "click":  # the browser's own way to the run does not need the server
+            page.get_by_role("button", name="STOP").click()
+        else:
+            page.keyboard.press("Escape")
         expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
         assert not bench.emitting
         assert run.wait(120) == 130
