@@ -75,7 +75,7 @@ def measure_page(seconds: float, readings: int) -> dict[str, object]:
 
 
 def measure_opening(events: int) -> dict[str, object]:
-    """Measure how long a run of many events of four values takes to open, and one look at it."""
+    """Measure how long a run of many events of four values takes to open, one look at it, and its page in a browser."""
     names = ("thermocouple_sample", "laser_power", "laser_emitting", "run_state_lab_time")
     with tempfile.TemporaryDirectory() as folder:
         with RunWriter(folder) as writer:
@@ -98,7 +98,13 @@ def measure_opening(events: int) -> dict[str, object]:
         live_view(run, "finished")
         look = round(1000 * (time.process_time() - cpu), 1)
         run.close()
-    return {"events": events, **opened, "look_cpu_ms": look}
+        with pages(Path(folder)) as (url, _), browser() as started:
+            page = started.new_page(viewport={"width": 1920, "height": 1080})
+            begin = time.monotonic()
+            page.goto(url, timeout=120_000)
+            page.locator('.bench[data-run="big"]').first.wait_for(timeout=120_000)
+            shown = round(time.monotonic() - begin, 2)
+    return {"events": events, **opened, "look_cpu_ms": look, "first_page_shown_s": shown}
 
 
 def main() -> None:

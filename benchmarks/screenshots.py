@@ -11,10 +11,10 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from benchmarks.browser import browser, growing, pages
-from benchmarks.synthetic import Recipe, write_run
+from benchmarks.synthetic import RISE_K, Recipe, write_run
 from nanolab.journal.notes import add_note
 
-SIZE = {"live": (1920, 1080), "photothermal": (1600, 1900), "runs": (1600, 1500), "devices": (1600, 560)}
+SIZE = {"live": (1920, 1080), "photothermal": (1600, 1900), "runs": (1600, 1500), "devices": (1600, 720)}
 RESULTS = (0.70, 0.72, 0.71, 0.69, 0.715)
 LARGEST_BYTES = 300_000
 
@@ -63,7 +63,7 @@ def main() -> None:
         data.mkdir()
         for number, efficiency in enumerate(RESULTS):
             begun = time.time() - 86400.0 * (len(RESULTS) - number)
-            write_run(data, Recipe(seed=number, begun_s=begun, result=efficiency))
+            write_run(data, Recipe(seed=number, begun_s=begun, result=efficiency, rise_k=RISE_K * efficiency / 0.70))
         with growing(data, 600, 1.0, spectra=60, done=0.4) as run, browser() as started:
             add_note(run, "stirrer 400 rpm", time_s=time.time() - 420.0)
             for theme in asked.themes:

@@ -1,6 +1,5 @@
 """What stands at the top of every page: banner, the way to stop and what was answered, tiles, notes."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,8 +10,7 @@ from dashboard.guardian_log import newest_report
 from dashboard.live_run import LiveRun
 from dashboard.look import POWER, Look, time_left_s
 from nanolab.analysis.live_fit import LiveFit
-from nanolab.engine.stop_client import stop_address
-from nanolab.engine.stop_request import STOP_RECORD
+from nanolab.engine.stop_client import recorded_stop, stop_address
 from nanolab.journal.notes import Note
 
 TRIP_TEXT = "trip_text"
@@ -61,13 +59,9 @@ def _stop_of(run: LiveRun) -> dict[str, str] | None:
 
 def stopped(look: Look) -> dict[str, Any]:
     """Return what the run (as its folder says, else as it answered) and its guardian said to a STOP; empty before one."""
-    found = {name: answer.as_dict() for name, answer in look.asked.items()}
-    try:
-        record = json.loads((look.run.path / STOP_RECORD).read_bytes())
-        found["run"] = {key: record[key] for key in ("confirmed", "words", "seconds")}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return found
+    record = recorded_stop(look.run.path)
+    answers = dict(look.asked) if record is None else {**look.asked, "run": record}
+    return {name: answer.as_dict() for name, answer in answers.items()}
 
 
 def seen_off(found: Mapping[str, Mapping[str, Any]]) -> bool | None:
