@@ -25,13 +25,17 @@ SHORT_S = 0.5
 
 def page(name: str) -> None:
     """Draw the page of one assay."""
-    top = st.container()
-    pending = content(name)
-    with top:
-        frame.banner(pending)
+    frame.banner()
+    content(name)
 
 
-def content(name: str) -> Job | None:
+@st.fragment
+def content(name: str) -> None:
+    """Draw all but the banner."""
+    frame.wait_for(_content(name))
+
+
+def _content(name: str) -> Job | None:
     """Draw all but the banner; return the job that it waits for, if it does."""
     st.header(f"Assay: {name}")
     try:

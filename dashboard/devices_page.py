@@ -15,21 +15,16 @@ ASKED = "doctor"
 
 def page() -> None:
     """Draw the page."""
-    top = st.container()
-    st.markdown("Read from the run folder: this page opens no instrument.")
-    st.header("What the doctor says")
-    pending = doctor()
-    with top:
-        devices(pending)
+    devices()
+    content()
 
 
 @st.fragment(run_every=1.0)
-def devices(waiting_for: Job | None = None) -> None:
-    """Draw the table, once a second; draw the page anew when a job is done."""
+def devices() -> None:
+    """Draw the table, once a second; draw the page anew when the doctor has answered."""
     found: Current = frame.current()
     frame.mount(frame.header_now(found), path=None if found.run is None else found.run.path)
-    if waiting_for is not None and waiting_for.wait(0.0):
-        st.rerun()
+    frame.rerun_when_done()
     st.header("Devices")
     if found.run is None:
         st.info(found.words)
@@ -40,6 +35,14 @@ def devices(waiting_for: Job | None = None) -> None:
         st.info("This run names no instruments.")
         return
     st.table(cells)
+
+
+@st.fragment
+def content() -> None:
+    """Draw all but the table."""
+    st.markdown("Read from the run folder: this page opens no instrument.")
+    st.header("What the doctor says")
+    frame.wait_for(doctor())
 
 
 def doctor() -> Job | None:

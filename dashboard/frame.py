@@ -1,4 +1,8 @@
-"""What every page has: the banner with STOP at its top, drawn by the one canvas component."""
+"""What every page has: the banner with STOP at its top, drawn by the one canvas component.
+
+A page is two fragments: this one, which a timer draws anew, and its content. Without the second a whole page that is drawn
+anew while the timer strikes can lose what stands below the banner (Streamlit 1.67).
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +21,8 @@ from nanolab.page import Panel
 KEY = "bench"
 LIVE_PAGE = "live_page"
 REUSE = "reuse"
-"""In the session: the live page, and the run whose parameters the form on it takes over."""
+PENDING = "pending"
+"""In the session: the live page, the run whose parameters the form on it takes over, the job that a page waits for."""
 
 # one definition; the assets lie beside the package that Streamlit looks them up by, in nanolab/live_component
 _component: Callable[..., Any] | None = None
@@ -127,9 +132,21 @@ def stop(path: Path | None) -> None:
 
 
 @st.fragment(run_every=1.0)
-def banner(waiting_for: Job | None = None) -> None:
-    """Draw the banner on a page that has no live panels of its own; draw the page anew when a job is done."""
+def banner() -> None:
+    """Draw the banner on a page that has no live panels of its own; draw the page anew when its job is done."""
     found = current()
     mount(header_now(found), path=None if found.run is None else found.run.path, key="banner")
-    if waiting_for is not None and waiting_for.wait(0.0):
+    rerun_when_done()
+
+
+def wait_for(job: Job | None) -> None:
+    """Have the page drawn anew when this job is done; None: it waits for nothing."""
+    st.session_state[PENDING] = job
+
+
+def rerun_when_done() -> None:
+    """Draw the page anew if the job that it waits for is done."""
+    job = st.session_state.get(PENDING)
+    if job is not None and job.wait(0.0):
+        wait_for(None)
         st.rerun()

@@ -17,6 +17,12 @@ def page() -> None:
     if frame.settings().read_only:
         st.markdown("Read-only: this page stops a run and shows everything; it takes no notes and starts nothing.")
         return
+    below()
+
+
+@st.fragment
+def below() -> None:
+    """Draw the note and the form that starts a run."""
     left, right = st.columns([3, 2])
     with left:
         note_form()

@@ -28,6 +28,12 @@ from nanolab.report.cells import sigma_words
 def page() -> None:
     """Draw the page."""
     frame.banner()
+    content()
+
+
+@st.fragment
+def content() -> None:
+    """Draw all but the banner."""
     st.header("Runs")
     found = catalogue(frame.settings().data)
     if found.words:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from nanolab.journal import open_run
 from tests.e2e.conftest import Bench, Open, running, serving, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Debian's browser are of POSIX")
@@ -67,6 +68,28 @@ def test_escape_on_another_page_stops_too_and_a_note_goes_into_the_run_folder(
         expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
         assert not bench.emitting
         assert run.wait(120) == 130
+
+
+def test_a_run_is_started_from_the_page_and_stopped_there(new_page: Open, tmp_path: Path) -> None:
+    data = tmp_path / "runs"
+    data.mkdir()
+    with serving(data) as pages:
+        page = new_page(pages.url)
+        expect(page.get_by_text("There is no run in").first).to_be_visible()
+        page.get_by_text("Start a run", exact=True).click()
+        for label, text in (("baseline_s / s", "20"), ("heat_s / s", "3000"), ("spectrum", "none"), ("Blank:", "none")):
+            box = page.get_by_role("textbox", name=label)
+            box.fill(text)
+            box.press("Enter")
+        expect(page.get_by_test_id("stCode")).to_contain_text("--set spectrum=none --blank none", timeout=20_000)
+        page.get_by_role("button", name="Start on the simulated bench").click()
+        laser_on(page)
+        page.get_by_role("button", name="STOP").click()
+        expect(page.locator(".answer")).to_contain_text("LASER OFF, read back")
+        expect(page.locator(".banner strong")).to_have_text("RUN ABORTED, STOPPED FROM THE PAGE: LASER OFF")
+        [folder] = data.glob("2*/*-simulated")
+        until(lambda: not (folder / "writer.json").exists(), "the run does not end")
+    assert open_run(folder).status == "aborted"
 
 
 def test_the_run_outlives_the_page_and_a_killed_run_is_called_interrupted(

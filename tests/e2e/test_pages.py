@@ -18,13 +18,26 @@ TITLES = {"photothermal": "Assay: photothermal", "runs": "Runs", "devices": "Dev
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """Serve two finished runs with results, dark as on the bench."""
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two finished runs with results."""
     data = tmp_path_factory.mktemp("finished") / "runs"
     data.mkdir()
     for number, efficiency in enumerate((0.70, 0.72)):
         write_run(data, Recipe(seed=number, begun_s=1_790_000_000.0 + 3600.0 * number, result=efficiency))
+    return data
+
+
+@pytest.fixture(scope="module")
+def pages(data: Path) -> Iterator[Pages]:
+    """Serve them dark, as on the bench."""
     with serving(data) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def light_pages(data: Path) -> Iterator[Pages]:
+    """Serve them light."""
+    with serving(data, "--light") as served:
         yield served
 
 
@@ -128,9 +141,12 @@ def test_a_zoom_stays_when_new_data_come(new_page: Open, pages: Pages) -> None:
     assert canvas.get_attribute("data-xr") == whole
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_serious_for_who_reads_by_ear_or_keyboard(new_page: Open, pages: Pages, name: str) -> None:
-    page = opened(new_page, pages, name)
+def test_nothing_serious_for_who_reads_by_ear_or_keyboard(
+    new_page: Open, pages: Pages, light_pages: Pages, name: str, theme: str
+) -> None:
+    page = opened(new_page, pages if theme == "dark" else light_pages, name)
     if name == "photothermal":
         expect(page.get_by_role("cell", name="η, efficiency / 1")).to_be_visible()
     found = Axe().run(page).response["violations"]
