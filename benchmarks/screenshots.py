@@ -1,4 +1,6 @@
-"""Pictures of every page for README and docs: python -m benchmarks.screenshots [--to docs/pictures].
+"""Pictures of the pages: python -m benchmarks.screenshots [--to FOLDER] [--pages live ...] [--themes dark light].
+
+The picture in README and docs: python -m benchmarks.screenshots --to docs/pictures --pages live --themes dark.
 
 The data are synthetic and say SIMULATED; the pages are the real ones in a real browser.
 """
@@ -6,6 +8,7 @@ The data are synthetic and say SIMULATED; the pages are the real ones in a real 
 import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page
@@ -37,9 +40,10 @@ def prepare(page: Page, name: str) -> None:
     page.wait_for_timeout(4000)
 
 
-def take(started: Browser, url: str, theme: str, folder: Path) -> None:
+def take(started: Browser, url: str, theme: str, folder: Path, names: Sequence[str]) -> None:
     """Take one picture of each page."""
-    for name, (width, height) in SIZE.items():
+    for name in names:
+        width, height = SIZE[name]
         page = started.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
         page.goto(f"{url}/{'' if name == 'live' else name}", timeout=120_000)
         prepare(page, name)
@@ -54,7 +58,8 @@ def take(started: Browser, url: str, theme: str, folder: Path) -> None:
 def main() -> None:
     """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--to", type=Path, default=Path("docs/pictures"))
+    parser.add_argument("--to", type=Path, default=Path("pictures"))
+    parser.add_argument("--pages", nargs="*", default=list(SIZE), choices=list(SIZE))
     parser.add_argument("--themes", nargs="*", default=["dark", "light"])
     asked = parser.parse_args()
     asked.to.mkdir(parents=True, exist_ok=True)
@@ -68,7 +73,7 @@ def main() -> None:
             add_note(run, "stirrer 400 rpm", time_s=time.time() - 420.0)
             for theme in asked.themes:
                 with pages(data, *(["--light"] if theme == "light" else [])) as (url, _):
-                    take(started, url, theme, asked.to)
+                    take(started, url, theme, asked.to, asked.pages)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def content() -> None:
     )
     ticked = [wanted[index] for index in event.selection.rows if index < len(wanted)]
     if ticked:
-        _compare(ticked[:MOST_COMPARED])
+        compare(ticked[:MOST_COMPARED])
     _control(found.runs)
 
 
@@ -65,7 +65,8 @@ def _filter(runs: Sequence[RunInfo]) -> Filter:
     return Filter(words, plan, status, role, whole)
 
 
-def _compare(runs: Sequence[RunInfo]) -> None:
+def compare(runs: Sequence[RunInfo]) -> None:
+    """Draw runs over each other, their results side by side, and what may be downloaded of them."""
     st.subheader("Overlay")
     left, right = st.columns(2)
     at_on = left.toggle("Time from laser on", value=True)

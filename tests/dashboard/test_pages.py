@@ -178,3 +178,44 @@ def test_the_doctor_is_not_offered_while_a_run_goes_on_and_shown_afterwards(
 def test_a_report_that_cannot_be_made_is_a_page_with_a_sentence(data: Path, make_run: MakeRun) -> None:
     assert b"There is no report of this run" in report_of(data / "none")
     assert b"What a referee asks for" in report_of(make_run(cadence_s=10.0))
+
+
+def test_ticked_runs_are_overlaid_compared_and_offered(make_run: MakeRun, data: Path) -> None:
+    for number in range(2):
+        make_run(seed=number, begun_s=1_790_000_000.0 + number, result=0.7 + 0.1 * number, cadence_s=10.0)
+    text = f"""
+from pathlib import Path
+from dashboard.catalogue import catalogue
+from dashboard.runs_page import compare
+compare(catalogue(Path({str(data)!r})).runs)
+"""
+    app = AppTest.from_string(text, default_timeout=60.0).run()
+    assert [error.value for error in app.exception] == []
+    assert [item.value for item in app.subheader] == ["Overlay", "Results side by side", "Download, or do it again"]
+    [table] = app.table
+    assert table.value["against the first"].tolist() == ["–", "+1.6 σ"]
+    assert [button.label for button in app.button] == ["Use its parameters"] * 2
+
+
+def test_models_are_compared_and_a_window_is_fitted_when_asked_for(make_run: MakeRun) -> None:
+    make_run(cadence_s=5.0)
+
+    def settled(app: AppTest) -> AppTest:
+        assert frame.store().jobs.wait_for_all(110.0)
+        app.run()
+        assert [error.value for error in app.exception] == []
+        return app
+
+    text = "from dashboard import assay_page\nassay_page.page('photothermal')\n"
+    app = settled(AppTest.from_string(text, default_timeout=110.0).run())
+    settled(app.toggle[0].set_value(True).run())
+    assert app.table[2].value["model or convention"].tolist()[-1] == "balance (default)"
+    settled(app.slider[0].set_value((60.0, 1000.0)).run())
+    assert "made for looking" in app.subheader[0].value
+
+
+def test_a_page_of_an_assay_that_is_not_there_is_a_sentence() -> None:
+    text = "from dashboard import assay_page\nassay_page.page('nonesuch')\n"
+    app = AppTest.from_string(text, default_timeout=60.0).run()
+    assert [error.value for error in app.exception] == []
+    assert "nonesuch" in words(app)
