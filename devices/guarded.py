@@ -174,6 +174,8 @@ class GuardedInstrument(LinkedInstrument):
 
     def _go_safe(self) -> OffReport:
         """Send, then look until it is seen or the time is up. In the worker."""
+        if self._wanted:
+            self.context.going_off()
         self._wanted = False
         elsewhere = self.context.seen_off(0.0)
         if elsewhere is not None:

@@ -284,6 +284,8 @@ class LaserInstrument(LinkedInstrument):
 
     def _go_off(self) -> OffReport:
         """Send off, then look until it is seen or the time is up. In the worker."""
+        if self._commanded_w > 0.0:
+            self.context.going_off()
         self._commanded_w = 0.0
         seen = self.context.seen_off(0.0)
         if seen is not None:

@@ -29,6 +29,8 @@ COMMANDS = {
     "runs": "nanolab.commands.runs",
     "reset-trip": "nanolab.commands.reset_trip",
     "shell": "nanolab.commands.shell",
+    "dashboard": "nanolab.commands.dashboard",
+    "report": "nanolab.commands.report",
 }
 """Name and module; each has a function `command` with light imports."""
 

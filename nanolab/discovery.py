@@ -12,11 +12,15 @@ OFF = "nanolab.off"
 PLANS = "nanolab.plans"
 SIMULATORS = "nanolab.sims"
 WORLDS = "nanolab.worlds"
+PAGES = "nanolab.pages"
+DASHBOARD = "nanolab.dashboard"
 
 _WORDS = {
     ANALYSES: "analysis of files",
+    DASHBOARD: "live page",
     DEVICES: "driver",
     OFF: "off recipe",
+    PAGES: "page of an assay",
     PLANS: "plan",
     SIMULATORS: "simulated instrument",
     WORLDS: "simulated world",

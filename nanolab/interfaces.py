@@ -77,6 +77,8 @@ class DeviceContext:
         Handed every reading by thermometers and lasers, in the driver's own worker, as soon as it is there. It may raise
         LimitTripError, the laser being off by then; the driver lets that fail the status. A reading that failed is handed over
         as ``{"<name>_error": ...}`` before the driver raises its own error.
+    going_off : callable
+        Told by a laser just before it sends off: seeing it off may take longer than a lease of the guardian.
     seen_off : callable
         Returns what the guardian saw when it turned the laser off for good, by which the driver's own way is closed; None
         while that is open. Given so many wall seconds it waits for that: a connection that has just broken may be the sign of it.
@@ -90,6 +92,7 @@ class DeviceContext:
     wall_clock: bool = True
     may_emit: Callable[[], str | None] = field(default=lambda: "no permission to emit was given to this driver")
     judge: Callable[[Reading], None] = field(default=lambda _reading: None)
+    going_off: Callable[[], None] = field(default=lambda: None)
     seen_off: Callable[[float], OffReport | None] = field(default=lambda _within_s: None)
 
     def failed(self, error: Exception) -> None:

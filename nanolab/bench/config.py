@@ -13,6 +13,8 @@ from nanolab.bench.fields import (
     DurationOrNone,
     Energy,
     Heating,
+    Length,
+    ParticleLength,
     Power,
     Share,
     Temperature,
@@ -116,6 +118,16 @@ class InterlockConfig(Table):
     )
 
 
+class BeamConfig(Table):
+    """The beam in the sample, for reports: no analysis uses it."""
+
+    spot_diameter: Length | None = Field(default=None, description="diameter of the beam at the sample")
+    spot_definition: Literal["1/e2", "FWHM", "top hat"] | None = Field(
+        default=None, description='what the diameter means: "1/e2", "FWHM" or "top hat"'
+    )
+    linewidth: ParticleLength | None = Field(default=None, description="full width of the laser line at half maximum")
+
+
 class LaserSafetyConfig(Table):
     """Approval of a real laser by the person who is responsible for it; without it nothing real is armed."""
 
@@ -175,6 +187,7 @@ class BenchConfig(Table):
     ph: DeviceConfig | None = None
     limits: LimitsConfig = LimitsConfig()
     interlock: InterlockConfig = InterlockConfig()
+    beam: BeamConfig = BeamConfig()
     laser_safety: LaserSafetyConfig = LaserSafetyConfig()
     simulation: SimulationConfig = SimulationConfig()
 

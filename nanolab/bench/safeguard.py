@@ -36,6 +36,9 @@ from nanolab.safety.watch import Watch
 LEASE_WITHOUT_WALL_CLOCK_S = 15.0
 """Where lab time is not wall time a busy computer is no plan that hangs, and no real sample heats."""
 
+GOING_OFF_S = 3.0
+"""Wall time for a driver to see off, from when it sends it: a Cobolt wants 0.1 s between two commands."""
+
 BY_REQUEST = "asked for it"
 """Marks a guardian's reason that was a person's wish and no fault: nothing is latched then."""
 
@@ -165,7 +168,9 @@ class Safeguard:
     def hooks(self, role: str) -> dict[str, Any]:
         """Return what the `DeviceContext` of a role is given."""
         if role == "laser":
-            return {"may_emit": self.may_emit, "judge": self.judge, "seen_off": self.seen_off}
+            return {
+                "may_emit": self.may_emit, "judge": self.judge, "seen_off": self.seen_off, "going_off": self.going_off,
+            }  # fmt: skip
         return {"judge": self.judge} if role == "thermocouple" else {"may_emit": self.may_emit}
 
     def begin(self, cuvette: str) -> None:
@@ -199,6 +204,11 @@ class Safeguard:
             for channel in channels_in(reading, "thermocouple", 0.0)
         ):
             guard.renew(self._lease_s)
+
+    def going_off(self) -> None:
+        """Give the driver the time to see the laser off that it has just turned off; the lease runs out after that."""
+        if self.guard is not None and self._emitting:
+            self.guard.renew(max(self._lease_s, GOING_OFF_S))
 
     def seen_off(self, within_s: float) -> OffReport | None:
         """Return what the guardian saw when it turned the laser off for good; None while the driver's own way is open.

@@ -13,6 +13,7 @@ from nanolab.bench.fields import (
     HeatCapacity,
     HeatLoss,
     Length,
+    Mass,
     MassConcentration,
     ParticleLength,
     PositiveShare,
@@ -162,6 +163,32 @@ class ParticleTable(Table):
         return self
 
 
+class ReportTable(Table):
+    """What a referee asks for and no analysis uses; a report names what is left out as missing.
+
+    The items are grouped as MIRIBEL does: Faria et al., Nat. Nanotechnol. 13, 777 (2018), doi:10.1038/s41565-018-0246-4.
+    """
+
+    preparations: int | None = Field(default=None, ge=1, description="number of independent preparations measured")
+    liquid_mass: Mass | None = Field(default=None, description="mass of the liquid in the cuvette, weighed")
+    metal: str = Field(default="", description='metal of the particles, such as "Au"')
+    metal_concentration: MassConcentration | None = Field(
+        default=None, description="of the metal, by ICP-MS or the like"
+    )
+    synthesis: str = Field(default="", description="material: synthesis and composition, or where it was bought")
+    size_and_shape: str = Field(default="", description="material: size, shape, dispersity, and how they were measured")
+    aggregation: str = Field(default="", description="material: aggregation in the medium used")
+    zeta_potential: str = Field(default="", description="material: zeta potential, with medium and pH")
+    density: str = Field(default="", description="material: density of the particles")
+    surface: str = Field(default="", description="material: coating, ligand and its amount; targeting, labelling")
+    loading: str = Field(default="", description='material: what is loaded and how much, or "none"')
+    cells: str = Field(default="", description='biology: cell line, source, passage, mycoplasma test, or "none"')
+    seeding: str = Field(default="", description='biology: seeding, confluence, medium and serum, or "none"')
+    culture_dimensions: str = Field(default="", description='protocol: vessel, area, volume of medium, or "none"')
+    dose: str = Field(default="", description='protocol: dose as administered (mass, number or area), or "none"')
+    imaging: str = Field(default="", description='protocol: imaging and its settings, or "none"')
+
+
 class SampleConfig(Table):
     """A sample file, checked. Lengths in cm, particles in nm, volume in mL, everything else SI."""
 
@@ -174,6 +201,7 @@ class SampleConfig(Table):
     particle: ParticleTable | None = None
     release: ReleaseTable = ReleaseTable()
     expected_release: ExpectedReleaseTable = ExpectedReleaseTable()
+    report: ReportTable = ReportTable()
     assumed: tuple[str, ...] = Field(
         default=(),
         description="values that were stated without an uncertainty and have got the default one; filled in on reading",

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from nanolab.bench.config import (
     SIMULATED,
+    BeamConfig,
     BenchTable,
     InterlockConfig,
     LaserSafetyConfig,
@@ -27,6 +28,7 @@ from nanolab.bench.sample import (
     ExpectedTable,
     HeatCapacityTable,
     ParticleTable,
+    ReportTable,
     SampleTable,
 )
 from nanolab.discovery import DEVICES, load
@@ -140,6 +142,7 @@ def bench_template(resources: Resources | None = None, further: Sequence[str] = 
     limits = {key: value for key, value in _defaults(LimitsConfig).items() if value is not None}
     lines += _table("limits", LimitsConfig, limits)
     lines += _table("interlock", InterlockConfig, {})
+    lines += _table("beam", BeamConfig, {})
     lines += _table("laser_safety", LaserSafetyConfig, {})
     lines += _table("simulation", SimulationConfig, {})
     return "\n".join(lines)
@@ -156,10 +159,11 @@ def sample_template() -> str:
         "particle": ParticleTable,
         "release": ReleaseTable,
         "expected_release": ExpectedReleaseTable,
+        "report": ReportTable,
     }
     lines = [_SAMPLE_HEAD.rstrip(), "version = 1", ""]
     for name, model in tables.items():
-        lines += _table(name, model, _EXAMPLE_SAMPLE[name])
+        lines += _table(name, model, _EXAMPLE_SAMPLE.get(name, {}))
     return "\n".join(lines)
 
 

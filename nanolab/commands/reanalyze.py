@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from nanolab.commands.show import show_report
 from nanolab.errors import ExitCode, FileInvalidError, UsageError
+from nanolab.restore import setup_of
 
 if TYPE_CHECKING:
-    from nanolab.assay import Assay, Report, Setup
+    from nanolab.assay import Assay, Report
     from nanolab.journal.reader import Run
 
 COMBINED = ("efficiency", "external_efficiency", "absorption_efficiency", "heat_loss", "time_constant_cooling")
@@ -91,31 +92,6 @@ def _one(assay: "Assay", folder: Path, ladder: bool) -> tuple[dict[str, Any], "R
     if report.ladder is not None:
         document["ladder"] = [dict(row) for row in report.ladder]
     return document, replace(report, verdict=verdict, cautions=cautions)
-
-
-def setup_of(run: "Run") -> "Setup":
-    """Return what a run was made from, as its start document tells; FileInvalidError where it does not."""
-    from nanolab.assay import Setup
-    from nanolab.bench.config import check_bench
-    from nanolab.bench.files import Source
-    from nanolab.bench.sample import check_sample
-
-    place = str(run.path / "docs.jsonl")
-    try:
-        sample = {name: table for name, table in run.start["sample"].items() if name != "name"}
-        bench, values = run.start["bench"], dict(run.start["parameters"])
-    except (KeyError, AttributeError, TypeError) as error:
-        raise FileInvalidError(
-            f"{place}: the start document does not say what the run was made from ({error})"
-        ) from error
-    return Setup(
-        bench=check_bench({name: table for name, table in bench.items() if table is not None}, Source(place)),
-        sample=check_sample({name: table for name, table in sample.items() if table is not None}, Source(place)),
-        values=values,
-        blank="none",
-        data_root=run.path.parent.parent,
-        simulated=run.simulated,
-    )
 
 
 def _references(run: "Run") -> dict[str, str]:

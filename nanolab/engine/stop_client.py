@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nanolab.engine.stop_request import STOP_ADDRESS
+from nanolab.engine.stop_request import STOP_ADDRESS, STOP_RECORD
 from nanolab.safety.door import Published, ask, file_for, published
 
 RUN_WITHIN_S = 15.0
@@ -63,8 +63,25 @@ def guardian_of(run_path: Path) -> Published | None:
     return None if address is None or address.laser is None else published(file_for(address.laser))
 
 
+def recorded_stop(run_path: Path) -> StopAnswer | None:
+    """Return what the run has written down of a stop; None where it was not stopped."""
+    try:
+        found = json.loads((run_path / STOP_RECORD).read_bytes())
+        return StopAnswer(bool(found["confirmed"]), str(found["words"]), float(found["seconds"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def ask_run(run_path: Path, who: str, deadline_s: float = RUN_WITHIN_S) -> StopAnswer:
-    """Ask the run to turn the laser off, read it back and end. Never raises."""
+    """Ask the run to turn the laser off, read it back and end. Never raises.
+
+    A run that somebody else has stopped in this moment has left its answer: that one counts.
+    """
+    answer = _asked(run_path, who, deadline_s)
+    return answer if answer.confirmed else recorded_stop(run_path) or answer
+
+
+def _asked(run_path: Path, who: str, deadline_s: float) -> StopAnswer:
     address = stop_address(run_path)
     if address is None:
         return StopAnswer(None, f"{run_path}: the run offers no stop (it has ended, or was killed)")

@@ -104,11 +104,11 @@ class StopListener:
             self._announced = None
 
     def answer(self, who: str) -> dict[str, Any]:
-        """Stop the run (the first time) and say what was seen; a second request gets the first one's answer."""
+        """Stop the run and say what was seen. Once the laser was read back off, everybody gets that answer; until then each tries."""
         with self._lock:
             if self._stop is None:
                 raise ValueError("the run has not begun")
-            if self._answer is None:
+            if self._answer is None or not self._answer["confirmed"]:
                 self._answer = self._carry_out(self._stop, who[:200])
             return self._answer
 

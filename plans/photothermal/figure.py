@@ -16,6 +16,17 @@ Array = npt.NDArray[np.float64]
 MEASURED, MODEL, PREDICTED, AFTER, LASER = "#0072B2", "#D55E00", "#999999", "#CC79A7", "#E69F00"
 """Colours of Okabe and Ito, told apart by colour-blind readers."""
 
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "nanolab",
+    "svg.fonttype": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+"""Settings of matplotlib under which the same input gives the same bytes."""
+
+MOST_POINTS = 3000
+"""Of a longer run every second, third, … reading is drawn, and the legend says so."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -43,13 +54,7 @@ def draw(picture: Picture) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: dict[Any, Any] = {
-        "svg.hashsalt": "nanolab",
-        "svg.fonttype": "none",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(STYLE):
         wide = bool(picture.absorbance)
         figure = Figure(figsize=(11.0 if wide else 7.5, 6.0), layout="constrained")
         grid = figure.add_gridspec(2, 2 if wide else 1, height_ratios=[3, 1], width_ratios=[2, 1] if wide else [1])
@@ -66,9 +71,14 @@ def draw(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
+def thinning(readings: int) -> int:
+    """Return k where one reading of k is drawn."""
+    return max(1, -(-readings // MOST_POINTS))
+
+
 def _curve(axes: "Axes", picture: Picture) -> None:
     minutes = picture.time_s / 60.0
-    for start, end in _spans(picture.laser_on):
+    for start, end in spans(picture.laser_on):
         axes.axvspan(minutes[start], minutes[end], color=LASER, alpha=0.12, linewidth=0)
     if picture.prediction is not None:
         curve = picture.prediction["curve"]
@@ -83,7 +93,9 @@ def _curve(axes: "Axes", picture: Picture) -> None:
             label="predicted before the run, 95 %",
         )
         axes.plot(when, curve["temperature_c"], color=PREDICTED, linestyle="--", linewidth=1.2)
-    axes.plot(minutes, picture.temperature_c, ".", color=MEASURED, markersize=2.0, label="measured", rasterized=False)
+    step = thinning(minutes.size)
+    label = "measured" if step == 1 else f"measured, one reading of {step}"
+    axes.plot(minutes[::step], picture.temperature_c[::step], ".", color=MEASURED, markersize=2.0, label=label)
     if picture.fit_c is not None:
         axes.plot(minutes, picture.fit_c, color=MODEL, linewidth=1.2, label="two-node model fitted")
     axes.set_ylabel("temperature / °C")
@@ -96,7 +108,9 @@ def _residuals(axes: "Axes", picture: Picture) -> None:
     minutes = picture.time_s / 60.0
     axes.axhline(0.0, color="black", linewidth=0.6)
     if picture.fit_c is not None:
-        axes.plot(minutes, picture.temperature_c - picture.fit_c, ".", color=MEASURED, markersize=1.5)
+        step = thinning(minutes.size)
+        residuals = (picture.temperature_c - picture.fit_c)[::step]
+        axes.plot(minutes[::step], residuals, ".", color=MEASURED, markersize=1.5)
     else:
         axes.text(0.5, 0.5, "no model could be fitted", transform=axes.transAxes, ha="center")
     axes.set_ylabel("residual / K")
@@ -118,8 +132,8 @@ def _absorbance(axes: "Axes", picture: Picture) -> None:
     axes.legend(fontsize=8, frameon=False)
 
 
-def _spans(on: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return (first, last) index of each run of True."""
+def spans(on: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return (first, last) index of each stretch of True."""
     padded = np.concatenate([[False], on, [False]]).astype(np.int8)
     steps = np.diff(padded)
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)

@@ -30,7 +30,7 @@ VOLUME_TOLERANCE = 0.02
 
 
 @dataclass
-class _Gathered:
+class Gathered:
     """Conditions as the runs complete them, and what was noticed on the way."""
 
     conditions: Conditions
@@ -52,7 +52,7 @@ def report(
     """Analyse the runs of one sample by role ('sample', and 'blank', 'reference' where there are)."""
     run = runs["sample"]
     curve = curve_of(run)
-    gathered = _gather(runs, believed, sample, spectrum_file)
+    gathered = gather(runs, believed, sample, spectrum_file)
     result = analyze(curve, gathered.conditions, gathered.blank)
     judged = verdict(result, prediction)
     document = result.to_json()
@@ -75,9 +75,10 @@ def report(
     )
 
 
-def _gather(
+def gather(
     runs: Mapping[str, "Run"], believed: Conditions, sample: "SampleConfig", spectrum_file: Path | None
-) -> _Gathered:
+) -> Gathered:
+    """Complete what is believed by what the runs of one sample say: power, absorbance, blank."""
     run, blank_run = runs["sample"], runs.get("blank")
     power, source = incident_power(run, blank_run)
     conditions = replace(believed, power=power)
@@ -101,7 +102,7 @@ def _gather(
     if blank_run is not None:
         blank_power, _ = incident_power(blank_run, blank_run)
         blank = Blank(curve=curve_of(blank_run), power=blank_power, mismatch=_mismatch(run, blank_run))
-    return _Gathered(conditions, blank, absorbance, source, cautions)
+    return Gathered(conditions, blank, absorbance, source, cautions)
 
 
 def assumed_uncertainties(sample: "SampleConfig") -> list[Caution]:
@@ -166,7 +167,7 @@ def _mismatch(run: "Run", blank: "Run") -> str:
     return ", ".join(differs)
 
 
-def _absorbances(gathered: _Gathered) -> dict[str, Any] | None:
+def _absorbances(gathered: Gathered) -> dict[str, Any] | None:
     if gathered.absorbance is None:
         value = gathered.conditions.absorbance
         return None if value is None else {"source": "sample file", "used": value.to_json()}
@@ -239,15 +240,16 @@ def _picture(
     run: "Run",
     result: PhotothermalResult,
     prediction: Prediction,
-    gathered: _Gathered,
+    gathered: Gathered,
     rows: Sequence[tuple[str, str]],
     judged: Mapping[str, Any] | None,
 ) -> Picture:
     curve = curve_of(run)
     found = result.estimate
-    fitted = np.interp(curve.time_s, found.prepared.bin_s, found.transfer.fit.fitted)
+    there = found.prepared.present  # a bin without readings has no fitted value either
+    fitted = np.interp(curve.time_s, found.prepared.bin_s[there], found.transfer.fit.fitted[there])
     starts = [time for time, on in curve.switch_times() if on]
-    shift = (starts[0] if starts else 0.0) - _predicted_start(prediction)
+    shift = (starts[0] if starts else 0.0) - predicted_start(prediction)
     spectra = {} if gathered.absorbance is None else gathered.absorbance.spectra
     chosen = [name for name in spectra if name in {"before", "imported"}] + list(spectra)[-1:]
     return Picture(
@@ -266,7 +268,7 @@ def _picture(
     )
 
 
-def _predicted_start(prediction: Prediction) -> float:
+def predicted_start(prediction: Prediction) -> float:
     """Time at which the predicted curve begins to rise (its own baseline may differ from the run's)."""
     rising = np.flatnonzero(np.diff(prediction.temperature_c) > 1e-6)
     return float(prediction.time_s[rising[0]]) if rising.size else 0.0

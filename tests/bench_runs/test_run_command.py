@@ -51,6 +51,33 @@ def test_the_whole_assay_finds_the_world_s_efficiency(
     # the measured absorbance at the laser line: 0.90 in the world
     assert document["result"]["absorbance"]["before"]["value"] == pytest.approx(0.90, abs=0.02)
     _analysed_again(nanolab, document)
+    _reported(nanolab, document, folder)
+
+
+def _reported(nanolab: Callable[..., Any], document: dict[str, Any], folder: Path) -> None:
+    """The report holds the result of the run, its blank, its absorbances, and the irradiance once the spot is entered."""
+    details = folder.parent / "details.toml"
+    details.write_text('[beam]\nspot_diameter = "5.0±0.1 mm"\nspot_definition = "1/e2"\n')
+    told = nanolab("report", document["run"]["uid"], "--details", details, "--json").json
+    assert told["problem"] == ""
+    html = (folder / "report.html").read_text()
+    assert len(html) < 1_000_000
+    efficiency = document["result"]["efficiency"]
+    assert f"η = {efficiency['value']:.3f} ± {efficiency['standard_uncertainty']:.3f}" in html
+    assert "Made again for this report" not in html
+    assert f"Verdict: <strong>agrees: {abs(document['verdict']['z']):.1f} σ" in html
+    assert f"Blank: water in the same cell, run {document['runs'][0]['uid'][:8]}" in html
+    assert html.count("data:image/svg+xml;base64,") == 2
+    missing = {entry["name"] for entry in told["missing"]}
+    assert "line width, FWHM" in missing
+    for name in ("irradiance", "absorbance at the laser line, before", "absorbance at the laser line, after", "blank",
+                 "rise of the blank at that power", "energy on the sample", "power at the sample P"):  # fmt: skip
+        assert name not in missing
+    # 0.5 W in a spot of 5 mm at 1/e²: 2.5 W/cm² over the circle; the meter's 3 % and the spot's 4 % go into it
+    power, gain_u = document["result"]["power"]["value"], 0.03
+    mean = power / (3.14159 / 4 * 0.5**2)
+    u = mean * (gain_u**2 + 0.04**2) ** 0.5
+    assert f"{mean:.2f} ± {u:.2f} W/cm² (P over the circle of that diameter)" in html
 
 
 def _analysed_again(nanolab: Callable[..., Any], document: dict[str, Any]) -> None:

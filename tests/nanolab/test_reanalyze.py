@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from nanolab.commands.reanalyze import reanalyze, setup_of
+from nanolab.commands.reanalyze import reanalyze
 from nanolab.errors import FileInvalidError, UsageError
 from nanolab.journal import RunWriter, open_run
 from nanolab.quantities import Quantity
+from nanolab.restore import setup_of
 
 
 def folder_of(data: Path, **start: Any) -> Path:

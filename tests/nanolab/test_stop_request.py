@@ -97,6 +97,18 @@ def test_an_off_that_was_not_seen_is_not_called_one(folder: Path, listening: Cal
     assert answer.words == "OFF NOT CONFIRMED: no answer. Turn the key"
 
 
+def test_while_off_is_not_confirmed_every_stop_tries_again(folder: Path, listening: Callable[..., FanOut]) -> None:
+    reports = [
+        OffReport(False, "no answer", "Turn the key"),
+        OffReport(True, "OUTP1? 0"),
+        OffReport(False, "asked again"),
+    ]
+    listening(lambda who: reports.pop(0))
+    assert [ask_run(folder, "a test").confirmed for _ in range(3)] == [False, True, True]
+    assert len(reports) == 1
+    assert json.loads((folder / STOP_RECORD).read_text())["confirmed"]
+
+
 def test_the_address_is_there_while_the_run_goes_on_and_only_its_owner_reads_it(
     folder: Path, listening: Callable[..., FanOut]
 ) -> None:
@@ -131,6 +143,20 @@ def test_a_run_that_does_not_answer_is_said_to_be_unconfirmed(folder: Path) -> N
     for nothing in ("rubbish", "[]", '{"url": 1}'):
         (folder / STOP_ADDRESS).write_text(nothing)
         assert stop_address(folder) is None
+
+
+def test_a_run_that_was_stopped_in_this_moment_has_left_its_answer(
+    folder: Path, listening: Callable[..., FanOut]
+) -> None:
+    documents = listening()
+    assert ask_run(folder, "a test").confirmed
+    address = (folder / STOP_ADDRESS).read_text()
+    documents("stop", {})
+    late = ask_run(folder, "somebody who comes late")
+    assert (late.confirmed, late.words) == (True, "OFF (OUTP1? 0)")
+    # the file was read, and the run gone before it was asked
+    (folder / STOP_ADDRESS).write_text(json.dumps({**json.loads(address), "url": "http://127.0.0.1:9/"}))
+    assert ask_run(folder, "somebody who comes late", deadline_s=5.0).confirmed
 
 
 def test_before_the_engine_is_there_nothing_can_be_stopped(folder: Path) -> None:

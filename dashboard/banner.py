@@ -1,0 +1,189 @@
+"""What stands at the top of every page: banner, the way to stop and what was answered, tiles, notes."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dashboard.guardian_log import newest_report
+from dashboard.live_run import LiveRun
+from dashboard.look import POWER, Look, time_left_s
+from nanolab.analysis.live_fit import LiveFit
+from nanolab.engine.stop_client import recorded_stop, stop_address
+from nanolab.journal.notes import Note
+
+TRIP_TEXT = "trip_text"
+"""Field of the stream `operator`: what the interlock tripped on, in words."""
+
+
+def header_of(look: Look, notes: Sequence[Note] = ()) -> dict[str, Any]:
+    """Return the banner and the way to stop: what every page has at its top."""
+    run = look.run
+    return {
+        "run": str(run.start.get("uid", run.path.name)),
+        "now": look.now,
+        "newest": run.newest_wall_s,
+        "running": look.running,
+        "banner": banner(look),
+        "late": 2.5 * look.stale_s,
+        "stop": _stop_of(run) if look.running else None,
+        "stoppable": look.stoppable,
+        "stopped": stopped(look),
+        "tiles": [],
+        "notes": log_words(look, notes),
+    }
+
+
+def log_words(look: Look, notes: Sequence[Note]) -> list[str]:
+    """Return what people, interlock and guardian had to say of the run, each with its clock time, newest first."""
+    said = [(note.time, f"{note.author + ': ' if note.author else ''}{note.text}") for note in notes]
+    said += [(wall, f"interlock: {data[TRIP_TEXT]}") for wall, data in look.run.operator if data.get(TRIP_TEXT)]
+    report = newest_report(look.run.path)
+    if report is not None:
+        said.append((report.time, report.words()))
+    return [f"{time.strftime('%H:%M:%S', time.localtime(wall))}  {words}" for wall, words in sorted(said, reverse=True)]
+
+
+def trip_words(look: Look) -> str:
+    """Return what the interlock tripped on last; empty where it did not."""
+    texts = [str(data[TRIP_TEXT]) for _, data in look.run.operator if data.get(TRIP_TEXT)]
+    return texts[-1] if texts else ""
+
+
+def _stop_of(run: LiveRun) -> dict[str, str] | None:
+    """Return where the browser asks the run itself."""
+    address = stop_address(run.path)
+    return None if address is None else {"url": address.url, "key": address.key}
+
+
+def stopped(look: Look) -> dict[str, Any]:
+    """Return what the run (as its folder says, else as it answered) and its guardian said to a STOP; empty before one."""
+    record = recorded_stop(look.run.path)
+    answers = dict(look.asked) if record is None else {**look.asked, "run": record}
+    return {name: answer.as_dict() for name, answer in answers.items()}
+
+
+def seen_off(found: Mapping[str, Mapping[str, Any]]) -> bool | None:
+    """Say whether a STOP was seen to turn the laser off; None where nobody has said anything.
+
+    The guardian's word counts before the run's where it has one: it has a way to the laser of its own, and may have closed
+    the run's.
+    """
+    for name in ("guardian", "run"):
+        confirmed = found.get(name, {}).get("confirmed")
+        if confirmed is not None:
+            return bool(confirmed)
+    return None
+
+
+def banner(look: Look) -> dict[str, Any]:
+    """Return state, words and facts: on or off from the laser's read-back, never from what was asked for."""
+    run, status = look.run, look.status
+    seen = seen_off(stopped(look))
+    if status == "interrupted":
+        state, words = _interrupted(look, seen)
+    elif seen is False:
+        state, words = "interrupted", "LASER OFF NOT CONFIRMED: turn it off at its key switch"
+    elif not look.running:
+        state, words = "none", _ended(look, seen)
+    elif look.emitting is None:
+        state, words = "none", "LASER NOT READ YET" if "laser" in run.start.get("bench", {}) else "NO LASER"
+    elif look.emitting and not seen:
+        state, words = "on", "LASER ON"
+    else:
+        state, words = "off", "LASER OFF"
+    return {"state": state, "words": words, "facts": _facts(look), "simulated": bool(run.start.get("simulated"))}
+
+
+def _ended(look: Look, seen: bool | None) -> str:
+    """Words of a run that has ended: how, and, where a STOP or the interlock ended it, that."""
+    words = f"RUN {look.status.upper()}"
+    if seen:
+        return f"{words}, STOPPED FROM THE PAGE: LASER OFF"
+    trip = trip_words(look)
+    return f"{words}, TRIPPED: {trip}" if trip else words
+
+
+def _interrupted(look: Look, seen: bool | None) -> tuple[str, str]:
+    """State and words of a run whose process is gone: what its guardian, or a STOP, saw of the laser."""
+    said = newest_report(look.run.path)
+    off = seen if seen is not None else (None if said is None else said.confirmed)
+    if off:
+        return "none", "INTERRUPTED: THE RUN IS GONE, LASER OFF as its guardian read back"
+    if off is False:
+        return "interrupted", "INTERRUPTED: LASER OFF NOT CONFIRMED, turn it off at its key switch"
+    return "interrupted", "INTERRUPTED: laser state unknown, look at its display"
+
+
+def _facts(look: Look) -> list[str]:
+    start = look.run.start
+    facts = []
+    wavelength = _wavelength_nm(start)
+    if wavelength is not None:
+        facts.append(f"{wavelength:g} nm")
+    if look.emitting is not None:
+        facts.append(f"{float(look.run.value(POWER, 0.0)):.2f} W")
+    phase = str(look.run.value("run_state_phase", ""))
+    cycles = len(start.get("powers_w", ()))
+    if phase and cycles:
+        facts.append(f"cycle {int(look.run.value('run_state_cycle', 0)) + 1} of {cycles}, {phase}")
+    elif phase:
+        facts.append(phase)
+    left = time_left_s(look)
+    if left is not None and look.running:
+        facts.append(f"{clock_words(left)} left")
+    if look.dose_j > 0:
+        facts.append(f"dose {look.dose_j:.0f} J")
+    names = [str(start.get("plan_name", "")), str(start.get("role", "")), sample_name(start)]
+    facts.append(" ".join(dict.fromkeys(name for name in names if name)))
+    return [fact for fact in facts if fact]
+
+
+def sample_name(start: Mapping[str, Any]) -> str:
+    """Return the sample's name from a start document."""
+    sample = start.get("sample", {})
+    return str(sample.get("name", "") if isinstance(sample, Mapping) else sample)
+
+
+def _wavelength_nm(start: Mapping[str, Any]) -> float | None:
+    found = (start.get("bench", {}).get("laser") or {}).get("wavelength")
+    if isinstance(found, Mapping):
+        found = found.get("value")
+    return float(found) if isinstance(found, int | float) else None
+
+
+def clock_words(seconds: float) -> str:
+    """Return minutes and seconds, with hours where there are any."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60:02d}:{rest % 60:02d}"
+
+
+def tiles(look: Look, fit: LiveFit | None) -> list[dict[str, str]]:
+    """Return the numbers that are read from two metres: quantity / unit and value."""
+    temperature = look.temperature
+    newest = float(temperature[-1]) if temperature.size else float("nan")
+    left = time_left_s(look)
+    shown = [
+        {"label": "T / °C", "value": number_words(newest, 1), "level": "" if np.isfinite(newest) or not temperature.size else "warn"},
+        {"label": "ΔT / K", "value": number_words(newest - _base(look), 1)},
+        {"label": "P / W", "value": number_words(float(look.run.value(POWER, float("nan"))), 2)},
+        {"label": "dose / J", "value": number_words(look.dose_j, 0) if look.time.size else "–"},
+        {"label": "time left / min:s", "value": "–" if left is None else clock_words(left)},
+    ]  # fmt: skip
+    if fit is not None:
+        shown.append({"label": "τ (live fit) / s", "value": f"{fit.time_constant_s:.0f}"})
+    return shown
+
+
+def _base(look: Look) -> float:
+    """Mean temperature before the laser first went on, degC; NaN where it was on from the beginning."""
+    lit = np.flatnonzero(look.power > 0)
+    before = look.temperature[: lit[0]] if lit.size else look.temperature
+    finite = before[np.isfinite(before)]
+    return float(finite.mean()) if finite.size else float("nan")
+
+
+def number_words(value: float, digits: int) -> str:
+    """Return a number with so many digits; a dash where it is none."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "–"
