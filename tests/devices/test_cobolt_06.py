@@ -354,7 +354,7 @@ def test_a_reading_that_off_overtakes_fails_where_the_link_is_closed_meanwhile(m
         submit = device._link.submit
 
         def closed(work: Any, **options: Any) -> Any:
-            if work == device._measure and not options:
+            if work == device._measure_and_judge and not options:
                 raise DeviceError("laser", "is not connected")
             return submit(work, **options)
 

@@ -136,13 +136,21 @@ def test_the_box_is_asked_before_it_is_armed(role: str, state: str, said: str) -
             device.resume()
 
 
-def test_a_box_that_refuses_to_arm_all_the_same() -> None:
+def test_a_box_that_refuses_to_arm_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devices.gate.TOGGLES_WITHIN_S", 0.0)
     for refusal, said in ((line("R,OPEN,MALFORMED,1,20,0,0,1"), "something came that it does not understand"),
                           (line("R,OPEN,TIMEOUT,1,800,0,0,1"), "no toggles arrive")):  # fmt: skip
         with device_on("laser", [("?", OPEN), ("AC0", refusal), ("O", OPEN)]) as laser:
             with pytest.raises(RefusedError, match=said):
                 switch_on(laser)
             assert laser.off_report.confirmed
+
+
+def test_a_box_is_asked_again_until_it_has_had_its_two_toggles() -> None:
+    refusal = line("R,OPEN,RESET,0,20,0,0,1")
+    with device_on("laser", [("?", OPEN), ("AC0", refusal), ("AC0", CLOSING), ("?", CLOSED)]) as laser:
+        switch_on(laser)
+        assert laser.emitting.get() == 1
 
 
 def test_a_contact_that_does_not_close_is_an_error_and_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
