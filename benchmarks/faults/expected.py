@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 BOX = "gated_laser"
 
+slack = [1.0]
+"""By how much times may be longer: 1 in a campaign; more where many other programs share the computer."""
+
 
 def problems_of(kind: Kind, outcome: "Outcome") -> list[str]:
     """Return what is not as it should be."""
@@ -29,12 +32,12 @@ def _of_light(kind: Kind, outcome: "Outcome") -> list[str]:
     if kind.outcome in limits:
         if outcome.off_s is None:
             return ["the laser is not off"]
-        limit = limits[kind.outcome]
+        limit = limits[kind.outcome] * slack[0]
         late = [f"off after {outcome.off_s:.3f} s, and not within {limit:g} s"] if outcome.off_s > limit else []
         return late + (
             [] if outcome.confirmed or kind.outcome == "dark" or kind.how == "guardian" else ["off was not confirmed"]
         )
     problems = [] if outcome.said_not_confirmed else ["nobody says OFF NOT CONFIRMED"]
-    if kind.outcome == "unreachable" and outcome.laser == BOX and (outcome.off_s is None or outcome.off_s > BOX_S):
+    if kind.outcome == "unreachable" and outcome.laser == BOX and (outcome.off_s is None or outcome.off_s > BOX_S * slack[0]):
         problems.append(f"the box did not open in time ({outcome.off_s})")
     return problems
