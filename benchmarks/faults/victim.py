@@ -36,12 +36,14 @@ def import_everything() -> None:
     """Import what a run needs; threads must not be there yet."""
     import plans.photothermal.report  # noqa: F401 - for the fork
     from nanolab.discovery import DEVICES, OFF, PLANS, entry_points_of, load
+    from nanolab.quantities import parse_quantity
     from nanolab.safety.ports import load_library
     from nanolab.safety.recipe import LineRecipe
 
     for group in (DEVICES, OFF, PLANS):
         for name in entry_points_of(group):
             load(group, name)
+    parse_quantity("1 W", "W")  # reads the table of units
     load_library(LineRecipe(kind="visa"))
     load_library(LineRecipe())
     if threading.active_count() != 1:
