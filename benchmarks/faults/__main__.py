@@ -124,7 +124,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="kinds whose name has these words")
     parser.add_argument("--mutate", choices=MUTATIONS, default="", help="leave a safeguard out: has to fail")
-    parser.add_argument("--slack", type=float, default=1.0, help="times may be so many times longer (a shared computer)")
+    parser.add_argument(
+        "--slack", type=float, default=1.0, help="times may be so many times longer (a shared computer)"
+    )
     parser.add_argument("--quiet-minutes", type=float, default=0.0, help="instead: heat with both cores busy, no trip")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every trial, as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the table for docs/safety.md")

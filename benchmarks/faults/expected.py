@@ -38,6 +38,10 @@ def _of_light(kind: Kind, outcome: "Outcome") -> list[str]:
             [] if outcome.confirmed or kind.outcome == "dark" or kind.how == "guardian" else ["off was not confirmed"]
         )
     problems = [] if outcome.said_not_confirmed else ["nobody says OFF NOT CONFIRMED"]
-    if kind.outcome == "unreachable" and outcome.laser == BOX and (outcome.off_s is None or outcome.off_s > BOX_S * slack[0]):
+    if (
+        kind.outcome == "unreachable"
+        and outcome.laser == BOX
+        and (outcome.off_s is None or outcome.off_s > BOX_S * slack[0])
+    ):
         problems.append(f"the box did not open in time ({outcome.off_s})")
     return problems

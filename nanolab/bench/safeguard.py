@@ -42,8 +42,8 @@ GOING_OFF_S = 3.0
 BY_REQUEST = "asked for it"
 """Marks a guardian's reason that was a person's wish and no fault: nothing is latched then."""
 
-MADE_SAFE = ("pump", "cuvette_holder")
-"""What the guardian brings to rest after the laser, where the driver has an off recipe."""
+MADE_SAFE = ("cuvette_holder", "pump")
+"""What the guardian brings to rest after the laser, where the driver has an off recipe (a pump may have a watchdog of its own)."""
 
 _log = logging.getLogger(__name__)
 
