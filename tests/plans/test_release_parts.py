@@ -10,6 +10,7 @@ from nanolab.errors import AnalysisRefusesError, UsageError
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import AcidAssay
 from plans.release.bench_assay import replayed
+from plans.release.bench_plan import CoursePlan, steps_ahead
 from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
 from plans.release.grid import grid_of
@@ -146,3 +147,12 @@ def test_what_was_never_done_is_refused_in_a_sentence() -> None:
 
 def test_an_outline_knows_its_length() -> None:
     assert RoleCourse("sample", "carrier", [Step(5.0, "look"), Step(9.0, "look")], 37.0, 1.0).seconds == 9.0
+
+
+def test_a_course_that_goes_on_does_what_was_due_and_not_what_was_done() -> None:
+    steps = [Step(0.0, "look"), Step(100.0, "temperature", 40.0), Step(200.0, "ph", 6.5), Step(300.0, "ph", 5.5),
+             Step(350.0, "add", word="enzyme"), Step(400.0, "temperature", 41.0), Step(500.0, "look")]  # fmt: skip
+    whole = CoursePlan("carrier", steps, 37.0, 10.0)
+    assert steps_ahead(whole, 0.0) == steps
+    goes_on = CoursePlan("carrier", steps, 37.0, 10.0, begun_s=50.0, done=frozenset({("ph", 6.5), ("enzyme", 0.0)}))
+    assert steps_ahead(goes_on, 450.0) == [steps[5], steps[3], steps[6]]
