@@ -119,7 +119,7 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
             yield from rows_until(bench, begun_s + step.at_s, plan.cadence_s, rows)
             yield from _do(bench, step, kept.over_k)
 
-    metadata = {"plan_name": "course", "contents": plan.contents, **md}
+    metadata = {"plan_name": md.get("assay", "course"), "contents": plan.contents, **md}
     if plan.laser_limits is None:
         return (yield from _as_run(bench, inner, metadata))
     interlock = Interlock(InterlockSettings(plan.laser_limits), bench.laser.off, lab_time=bench.clock.now)
