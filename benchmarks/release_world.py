@@ -1,6 +1,6 @@
 """Release assays on the simulated world without sockets: the steps of a plan, carried out and read as its instruments do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,7 +112,9 @@ def follow(
             world.add(step.word)
             marks.append((world.time_s - begun, step.word, 0.0))
         elif step.what == "ph":
-            marks.append((world.time_s - begun, "dosed", dose_to(rig, step.value, acidify or {})))
+            dosed_ml = dose_to(rig, step.value, acidify or {}, read)
+            # a look at this very moment came before the dose
+            marks.append((world.time_s - begun, "dosed", dosed_ml))
             marks.append((world.time_s - begun, "ph", step.value))
     time, degrees, ph = (np.array(column) for column in zip(*rows, strict=True))
     return Course(time, degrees, ph, marks, looks, (), np.zeros(time.size))
@@ -127,8 +129,8 @@ def _ph(rig: Rig, meter: Mapping[str, float] | None) -> float:
     return 7.0 - (millivolts - meter["zero_mv"]) / (meter["slope"] * 0.198416 * kelvin)
 
 
-def dose_to(rig: Rig, target: float, meter: Mapping[str, float]) -> float:
-    """Dose acid in small steps until the meter shows the target; return the volume in mL."""
+def dose_to(rig: Rig, target: float, meter: Mapping[str, float], read: Callable[[], None]) -> float:
+    """Dose acid in small steps until the meter shows the target, reading in between; return the volume in mL."""
     world, start = rig.world, rig.world.truth()["dosing"]["dosed_ml"]
     area_mm2 = 0.25 * np.pi * rig.config.dosing.syringe_diameter_mm**2
     mm_per_ml = 1e3 / area_mm2
@@ -139,7 +141,9 @@ def dose_to(rig: Rig, target: float, meter: Mapping[str, float]) -> float:
         world.set_plunger(dose_ml * mm_per_ml / 2.0)
         world.advance_to(world.time_s + 2.0)
         world.set_plunger(0.0)
-        rig.advance(world.time_s + 20.0)
+        for _ in range(2):
+            rig.advance(world.time_s + 10.0)
+            read()
         before, ph = ph, _ph(rig, meter)
         slope = max((before - ph) / dose_ml, 0.5)
         dose_ml = min(max(min(0.5 * (ph - target), 0.15) / slope, 4e-5), 4.0 * dose_ml)

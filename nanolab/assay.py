@@ -133,7 +133,10 @@ class Report:
 
 
 class Assay(Protocol):
-    """An assay as its package exports it (module attribute named by the entry point)."""
+    """An assay as its package exports it (module attribute named by the entry point).
+
+    One that can go on with a run that broke off (``Setup.continued``) has an attribute ``continues = True``.
+    """
 
     name: str
     summary: str

@@ -312,7 +312,11 @@ class PhProbe(Instrument, Protocol):
 
 @runtime_checkable
 class CuvetteChanger(Protocol):
-    """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty`` or ``reference``. Reading: ``cuvette``."""
+    """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty`` or ``reference``. Reading: ``cuvette``.
+
+    For release assays also ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``. What is pipetted
+    into the cuvette where it stands (``enzyme``, ``surfactant``) goes through a device of the same kind, ``addition``.
+    """
 
     name: str
 

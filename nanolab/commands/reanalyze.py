@@ -120,7 +120,7 @@ def _together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "each": [{"uid": d["run"]["uid"], **(d["result"] or {})} for d in documents],
         "spreads": {},
     }
-    for name in COMBINED:
+    for name in _combined(documents[0]["result"] or {}):
         stored = [item for d in documents if (item := (d["result"] or {}).get(name)) is not None]
         if len(stored) < len(documents):
             result[name] = None
@@ -139,6 +139,13 @@ def _together(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ]
     runs = [entry for d in documents for entry in d["runs"]]
     return {"run": None, "runs": runs, "prediction": None, "result": result, "verdict": None, "cautions": cautions}
+
+
+def _combined(result: dict[str, Any]) -> Sequence[str]:
+    """Return the quantities of which the mean is told: those of the photothermal assay, or all that a result holds."""
+    if any(name in result for name in COMBINED):
+        return COMBINED
+    return [name for name, stored in result.items() if isinstance(stored, dict) and {"value", "unit"} <= stored.keys()]
 
 
 def _show_means(result: dict[str, Any]) -> None:

@@ -72,7 +72,8 @@ class ReleaseAssay:
         powers = [(step.at_s, step.value) for one in heated for step in one.steps if step.what == "power"]
         on_s, joules = _light(heated)
         temperatures = [step.value for one in courses for step in one.steps if step.what == "temperature"]
-        peak = max([*temperatures, *(one.temperature_c for one in courses)]) + float(setup.values.get("rise_k") or 0.0)
+        rise = float(setup.values["rise_k"]) if heated else 0.0
+        peak = max([*temperatures, *(one.temperature_c for one in courses)]) + rise
         return Forecast(
             minutes=total_s / 60.0,
             joules=joules,
@@ -95,13 +96,13 @@ class ReleaseAssay:
         make = partial(_medium, self._bench(bench), kept, float(values["temperature_c"]), int(values.get("blanks", 1)))
         yield RunStep("reference", make, MEDIUM_S)
         for one in courses:
-            make_course = partial(_course, self._bench(bench), kept, one, setup, None)
+            make_course = partial(_course, self._bench(bench), kept, one, setup, None, frozenset())
             yield RunStep(one.role, make_course, one.seconds)
 
     def _continuation(self, setup: Setup, bench: "Bench", kept: Kept, courses: Sequence[RoleCourse]) -> RunStep:
         """Return the sample's course from its next time point on, as a run that refers to the one that broke off."""
         from nanolab.errors import AnalysisRefusesError
-        from plans.release.record import begun_s, integration_s
+        from plans.release.record import begun_s, integration_s, marks_of
 
         old = setup.continued
         if old is None or old.start.get("assay") != self.name or old.start.get("role") != "sample":
@@ -115,7 +116,8 @@ class ReleaseAssay:
             kept.integration["integration_s"] = seconds
         kept.over_k = float(old.start.get("over_k", 0.0))
         sample = next(one for one in courses if one.role == "sample")
-        make = partial(_course, self._bench(bench), kept, sample, setup, begun)
+        done = frozenset(mark for run in _with_predecessors(setup, old) for mark in marks_of(run))
+        make = partial(_course, self._bench(bench), kept, sample, setup, begun, done)
         before: Mapping[str, str] = old.start.get("references", {})
         number = sum(role.startswith(CONTINUED) for role in before)
         references = {**before, f"{CONTINUED}{number + 1}": old.uid}
@@ -133,19 +135,35 @@ class ReleaseAssay:
         )
 
 
+def _with_predecessors(setup: Setup, old: "Run") -> list["Run"]:
+    """Return a run and those that it went on with."""
+    from nanolab.journal.catalog import find_run
+    from nanolab.journal.reader import open_run
+
+    before: Mapping[str, str] = old.start.get("references", {})
+    uids = [uid for role, uid in before.items() if role.startswith(CONTINUED)]
+    return [old, *(open_run(find_run(setup.data_root, uid).path) for uid in uids)]
+
+
 def _medium(bench: Benchful, kept: Kept, temperature_c: float, blanks: int, md: Mapping[str, Any]) -> Plan:
     return medium(bench, kept, temperature_c=temperature_c, blanks=blanks, md=md)
 
 
 def _course(
-    bench: Benchful, kept: Kept, one: RoleCourse, setup: Setup, begun: float | None, md: Mapping[str, Any]
+    bench: Benchful,
+    kept: Kept,
+    one: RoleCourse,
+    setup: Setup,
+    begun: float | None,
+    done: frozenset[tuple[str, float]],
+    md: Mapping[str, Any],
 ) -> Plan:
     steps = list(one.steps)
     if one.replay:
         steps += replayed(kept.rows, one)
     limits = RunLimits.from_config(setup.bench.limits) if one.emits else None
     keep = one.role == "sample"
-    plan = CoursePlan(one.contents, steps, one.temperature_c, one.cadence_s, begun, limits, keep)
+    plan = CoursePlan(one.contents, steps, one.temperature_c, one.cadence_s, begun, done, limits, keep)
     return course(bench, kept, plan, md={**md, "over_k": kept.over_k})
 
 

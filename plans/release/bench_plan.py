@@ -81,7 +81,8 @@ def medium(bench: Benchful, kept: Kept, *, temperature_c: float, blanks: int = 1
 class CoursePlan:
     """A course: what is in the cuvette, its steps, the cadence of temperatures in s, limits where a laser is used.
 
-    ``begun_s``: lab time at which the course began, of a run that this one continues; the cuvette then stays where it is.
+    ``begun_s``: lab time at which the course began, of a run that this one continues; the cuvette then stays where it is, and
+    ``done`` holds the marks (word, number) of what was done to it.
     ``laser_limits`` None: the laser is not touched. ``keep`` stores the rows in `Kept`.
     """
 
@@ -90,6 +91,7 @@ class CoursePlan:
     temperature_c: float
     cadence_s: float
     begun_s: float | None = None
+    done: frozenset[tuple[str, float]] = frozenset()
     laser_limits: RunLimits | None = None
     keep: bool = False
 
@@ -111,13 +113,13 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
             begun_s = plan.begun_s
         bench.state.phase = "course"
         rows = kept.rows if plan.keep else None
-        for step in _ahead(in_order(plan.steps), bench.clock.now() - begun_s, plan.begun_s is not None):
+        for step in steps_ahead(plan, bench.clock.now() - begun_s):
             early_s = min(begun_s + EARLY_S, begun_s + step.at_s)
             yield from rows_until(bench, early_s, min(plan.cadence_s, EARLY_CADENCE_S), rows)
             yield from rows_until(bench, begun_s + step.at_s, plan.cadence_s, rows)
             yield from _do(bench, step, kept.over_k)
 
-    metadata = {"plan_name": "course", "contents": plan.contents, **md}
+    metadata = {"plan_name": md.get("assay", "course"), "contents": plan.contents, **md}
     if plan.laser_limits is None:
         return (yield from _as_run(bench, inner, metadata))
     interlock = Interlock(InterlockSettings(plan.laser_limits), bench.laser.off, lab_time=bench.clock.now)
@@ -126,13 +128,21 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
     return (yield from _as_run(bench, lambda: laser_guard(inner(), bench.laser), metadata))
 
 
-def _ahead(steps: Sequence[Step], since_s: float, continued: bool) -> list[Step]:
-    """Return the steps to do: all, or, of a course that goes on, those ahead and the state that the past ones left."""
-    if not continued:
-        return list(steps)
+def steps_ahead(plan: CoursePlan, since_s: float) -> list[Step]:
+    """Return the steps to do: all, or, of a course that goes on, those ahead and what the past ones left.
+
+    That is the latest temperature and power, and acid and additions that were due and not done.
+    """
+    steps = in_order(plan.steps)
+    if plan.begun_s is None:
+        return steps
     past = [step for step in steps if step.at_s < since_s]
     latest = {step.what: step for step in past if step.what in {"temperature", "power"}}
-    return [*latest.values(), *(step for step in steps if step.at_s >= since_s)]
+    marks = {
+        (step.what if step.what == "ph" else step.word, step.value): step for step in past if step.what in {"ph", "add"}
+    }
+    due = [step for mark, step in marks.items() if mark not in plan.done]
+    return [*latest.values(), *due, *(step for step in steps if step.at_s >= since_s)]
 
 
 def _do(bench: Benchful, step: Step, over_k: float) -> Plan:

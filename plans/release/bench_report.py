@@ -8,6 +8,7 @@ import numpy as np
 
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Report
+from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
 from plans.release.expectation import judged
 from plans.release.joint import Found, Joint
@@ -131,8 +132,10 @@ def _found_text(one: Found, quantity: Quantity) -> str:
 
 
 def check_levels(percent: Sequence[float], u: float, cautions: Cautions) -> None:
-    """Say where more is seen than was put in: a caution from 100 % or three uncertainties on."""
+    """Say where more is seen than was put in: a caution from 100 % or three uncertainties on, a refusal above 120 %."""
     top = float(np.max(percent))
+    if top > HIGHEST_PERCENT:
+        raise AnalysisRefusesError(f"{top:.0f} % of the dose is seen: dose, dose_ratio or the cuvettes are mixed up")
     if top > max(CAUTION_PERCENT, CAUTION_PERCENT + 3.0 * u):
         cautions.add(
             "above_100", f"up to {top:.1f} % of the dose is seen: the dose ratio is off, or something else absorbs"

@@ -56,7 +56,7 @@ class TriggeredAssay(ReleaseAssay):
         "temperatures without it and the laser without carriers."
     )
     emits = True
-    roles: Sequence[str] = ("spectrometer", "cuvette_holder", "laser", "thermocouple")
+    roles: Sequence[str] = ("spectrometer", "cuvette_holder")
 
     def parameters(self) -> Sequence[Parameter]:
         """List what `--set` takes."""
@@ -81,7 +81,12 @@ class TriggeredAssay(ReleaseAssay):
         return heat_courses(values)
 
     def forecast(self, setup: Setup) -> Forecast:
-        """Predict; RefusedError where the heater would go over the holder's own limit, before anything is opened."""
+        """Predict; RefusedError where a device is missing or the holder's own limit is too low, before anything is opened."""
+        missing = [role for role in ("laser", "thermocouple") if role not in setup.bench.devices]
+        if setup.values["trigger"] == "laser" and missing:
+            raise RefusedError(
+                f"the plan '{self.name}' with trigger=laser needs {', '.join(missing)}, and the bench has none"
+            )
         holder: Any = setup.bench.devices["cuvette_holder"].settings
         highest = holder.max_temperature.value
         hottest = max(setup.values["temperatures_c"]) if setup.values["trigger"] == "heater" else 0.0

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Forecast, Parameter, Report, Setup
+from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import arrhenius, through_membrane
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay, chain
 from plans.release.bench_report import Findings, check_levels, report
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from nanolab.journal.reader import Run
 
 Array = npt.NDArray[np.float64]
+
+FEWEST_LOOKS = 5
+LEAST_SEEN = 2.0
+"""Percent of the dose by which what is seen must change."""
 
 NAMES = ("k_release", "burst", "k_burst", "plateau", "membrane_rate")
 TITLES = {
@@ -105,6 +110,13 @@ def profile_of(course: Course, sample: "SampleConfig") -> Profile:
     seen = seen_free(course, sample.sample.path_length.value)
     times = np.array([look.time_s for look in course.looks])
     percent = 100.0 * np.array([one.value for one in seen]) / sample.release.concentration.value
+    if percent.size < FEWEST_LOOKS:
+        raise AnalysisRefusesError(f"{percent.size} looks cannot show a release: at least {FEWEST_LOOKS} are needed")
+    if float(np.ptp(percent)) < LEAST_SEEN:
+        raise AnalysisRefusesError(
+            f"the cargo that is seen stays within {np.ptp(percent):.2g} % of the dose: nothing comes through the membrane, or "
+            "nothing was filled in"
+        )
     return Profile(grid_of(times, course.time_s, course.temperature_c, course.ph), percent)
 
 

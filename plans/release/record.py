@@ -123,6 +123,11 @@ def _marks(run: "Run", start_s: float) -> list[tuple[float, str, float]]:
     return [(float(time) - start_s, str(what), float(value)) for time, what, value in rows]
 
 
+def marks_of(run: "Run") -> list[tuple[str, float]]:
+    """Return word and number of every mark of a run."""
+    return [(what, value) for _, what, value in _marks(run, 0.0)]
+
+
 def _temperature(run: "Run", table: Mapping[str, Any]) -> Array:
     """Return the temperature of the liquid: the holder's probe in it, else the thermocouple's sample channel."""
     for key in ("cuvette_holder_probe", "thermocouple_sample"):

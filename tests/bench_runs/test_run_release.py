@@ -62,6 +62,9 @@ def test_a_passive_release_ends_in_the_rates_of_the_world(nanolab: Callable[...,
     assert looks["spectrometer_lamp_on"].tolist() == [0, 1] * 24
     assert result["photometry"]["integration_times_tried_s"][0] == 0.02
     assert 0.0 < result["photometry"]["lod"]["value"] < 0.05
+    again = nanolab("analyze", "release", folder, "--json").json
+    assert again["result"]["k_burst"] == result["k_burst"]
+    assert again["verdict"] == document["verdict"]
 
 
 @pytest.mark.slow

@@ -7,9 +7,12 @@ from nanolab.analysis.cautions import Cautions
 from nanolab.analysis.curve_fits import FitParameter
 from nanolab.bench.defaults import example_sample
 from nanolab.errors import AnalysisRefusesError, UsageError
+from nanolab.models.chromophores import monomer_per_mol_cm
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import AcidAssay
 from plans.release.bench_assay import replayed
+from plans.release.bench_plan import CoursePlan, steps_ahead
+from plans.release.bench_report import check_levels
 from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
 from plans.release.grid import grid_of
@@ -17,7 +20,8 @@ from plans.release.heat_assay import heat_courses
 from plans.release.in_beam import beam_profile
 from plans.release.joint import fit_jointly
 from plans.release.outline import RoleCourse
-from plans.release.record import Course, detection, smooth_noise
+from plans.release.passive_assay import passive_findings
+from plans.release.record import Course, Look, detection, smooth_noise
 from plans.release.schedule import Step, even, in_order, looks
 
 
@@ -146,3 +150,35 @@ def test_what_was_never_done_is_refused_in_a_sentence() -> None:
 
 def test_an_outline_knows_its_length() -> None:
     assert RoleCourse("sample", "carrier", [Step(5.0, "look"), Step(9.0, "look")], 37.0, 1.0).seconds == 9.0
+
+
+def test_a_course_that_goes_on_does_what_was_due_and_not_what_was_done() -> None:
+    steps = [Step(0.0, "look"), Step(100.0, "temperature", 40.0), Step(200.0, "ph", 6.5), Step(300.0, "ph", 5.5),
+             Step(350.0, "add", word="enzyme"), Step(400.0, "temperature", 41.0), Step(500.0, "look")]  # fmt: skip
+    whole = CoursePlan("carrier", steps, 37.0, 10.0)
+    assert steps_ahead(whole, 0.0) == steps
+    goes_on = CoursePlan("carrier", steps, 37.0, 10.0, begun_s=50.0, done=frozenset({("ph", 6.5), ("enzyme", 0.0)}))
+    assert steps_ahead(goes_on, 450.0) == [steps[5], steps[3], steps[6]]
+
+
+def seen_course(umol_per_l: list[float]) -> Course:
+    nm = np.arange(420.0, 720.0, 0.5)
+    time = 3600.0 * np.arange(1.0, len(umol_per_l) + 1.0)
+    free = [1e-6 * c * monomer_per_mol_cm(nm) for c in umol_per_l]
+    found = [Look(float(t), nm, a, np.full(nm.size, 1e-3)) for t, a in zip(time, free, strict=True)]
+    return Course(time, np.full(time.size, 37.0), np.full(time.size, np.nan), [], found)
+
+
+def test_too_few_or_equal_or_too_many_percent_are_one_sentence_each() -> None:
+    sample, free = example_sample(), seen_course([6.0, 9.0, 10.5, 11.0, 11.2, 11.3, 11.3, 11.3])
+    with pytest.raises(AnalysisRefusesError, match="1 looks cannot show a release"):
+        passive_findings(free, seen_course([1.0]), sample, Cautions())
+    with pytest.raises(AnalysisRefusesError, match="nothing comes through the membrane"):
+        passive_findings(free, seen_course([3.0] * 8), sample, Cautions())
+    cautions = Cautions()
+    check_levels([40.0, 105.0], 1.0, cautions)
+    assert cautions.codes == ["above_100"]
+    check_levels([40.0, 103.0], 2.0, quiet := Cautions())
+    assert not quiet.codes
+    with pytest.raises(AnalysisRefusesError, match="mixed up"):
+        check_levels([130.0], 1.0, cautions)
