@@ -28,6 +28,9 @@ function look(root) {
   return { dark, paper, ink: style.color, grid: dark ? 'rgba(255,255,255,0.13)' : 'rgba(0,0,0,0.11)', colours: palette(dark) };
 }
 
+// what outlives the element: Streamlit takes it away and makes it anew when refreshes overtake each other
+const kept = new Map();
+
 class Bench {
   constructor(parent) {
     this.parent = parent; this.panels = new Map(); this.header = null; this.skew = -Infinity; this.asked = 0; this.direct = {}; this.zooms = {};
@@ -65,6 +68,7 @@ class Bench {
     // the payload that travelled quickest tells best how the server's clock stands against this one
     this.skew = Math.max(this.skew, header.now - local);
     this.received = local;
+    if (!this.header) this.restore(header);
     if (this.header && this.header.run !== header.run) { this.asked = 0; this.direct = {}; }
     this.header = header;
     this.root.dataset.run = header.run ?? '';
@@ -75,12 +79,25 @@ class Bench {
     share(header.panels);
     for (const panel of header.panels) {
       if (!this.panels.has(panel.id)) { const made = new Panel(panel.id, (from, range) => this.zoomed(from, range)); this.panels.set(panel.id, made); columns[panel.area.includes('right') ? 1 : 0].appendChild(made.figure); }
-      this.panels.get(panel.id).show(panel, shown);
+      const drawn = this.panels.get(panel.id);
+      drawn.zoom = this.zooms[panel.id] ?? null;
+      drawn.show(panel, shown);
     }
     this.showNotes(header.notes ?? []);
     this.tick();
     if (header.newest) this.root.dataset.paintAge = (this.now - header.newest).toFixed(4);
     this.root.dataset.paints = (+this.root.dataset.paints || 0) + 1;
+    this.keep();
+  }
+
+  restore(header) {
+    const before = kept.get(place(header));
+    if (before) { this.asked = before.asked; this.direct = before.direct; this.zooms = before.zooms; this.root.dataset.paints = before.paints; }
+  }
+
+  keep() {
+    const { asked, direct, zooms } = this;
+    kept.set(place(this.header), { asked, direct, zooms, paints: this.root.dataset.paints });
   }
 
   showTiles(tiles) {
@@ -124,6 +141,7 @@ class Bench {
       if (panel !== from) { panel.zoom = range; panel.paint(); }
       if (range) this.zooms[panel.id] = range; else delete this.zooms[panel.id];
     }
+    this.keep();
     clearTimeout(this.zoomTimer);
     this.zoomTimer = setTimeout(() => this.setStateValue('zoom', { ...this.zooms }), 200);
   }
@@ -159,6 +177,7 @@ class Bench {
     if (!header?.stoppable) return;
     this.asked = performance.now();
     this.direct = {};
+    this.keep();
     if (header.stop) this.ask(header.stop.url, { key: header.stop.key, who: 'the STOP of the live page' }, (reply) => ({ run: { ...reply, seconds: (performance.now() - this.asked) / 1000 } }));
     if (header.desk) this.ask(header.desk.url, { key: header.desk.key, run: header.desk.run }, (reply) => ({ desk: reply }));
     this.showAnswer();
@@ -173,6 +192,8 @@ class Bench {
     } catch (error) { /* this way does not lead anywhere: the others are on theirs, and silence is shown as such */ }
   }
 }
+
+function place(header) { return `${header.run}|${Boolean(header.bare)}`; }
 
 // linked panels show the same stretch of x, however far the curves of each of them reach
 function share(panels) {

@@ -11,6 +11,7 @@ from nanolab.bench.config import BeamConfig
 from nanolab.bench.sample import ReportTable
 from nanolab.discovery import PAGES, entry_points_of, load
 from nanolab.errors import NanolabError
+from nanolab.page import AssayPage
 from nanolab.report.chapter import Chapter, Entry, Figure
 from nanolab.report.entries import (
     Details,
@@ -111,7 +112,10 @@ def _chapter(run: "Run") -> Chapter:
     if name not in entry_points_of(PAGES):
         return Chapter(None, problem=f"the plan '{run.plan}' has no analysis: the report tells what was recorded")
     try:
-        chapter: Chapter = load(PAGES, name).chapter(run.path)
+        page = load(PAGES, name)
+        if not isinstance(page, AssayPage):
+            return Chapter(None, problem=f"the page of '{name}' is of another version: it has nothing for a report")
+        chapter = page.chapter(run.path)
     except NanolabError as error:
         return Chapter(None, problem=f"there is no analysis of this run: {error}")
     except (ValueError, KeyError, TypeError, IndexError, ArithmeticError) as error:

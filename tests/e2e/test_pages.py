@@ -137,6 +137,10 @@ def test_a_zoom_stays_when_new_data_come(new_page: Open, pages: Pages) -> None:
     paints = int(page.locator(".bench").first.get_attribute("data-paints") or 0)
     until(lambda: int(page.locator(".bench").first.get_attribute("data-paints") or 0) >= paints + 4, "no refresh")
     assert canvas.get_attribute("data-xr") == zoomed
+    page.get_by_role("link", name="Devices").click()
+    expect(page.get_by_role("heading", name="Devices")).to_be_visible()
+    page.get_by_role("link", name="Live").click()
+    expect(canvas).to_have_attribute("data-xr", zoomed or "")
     canvas.dblclick()
     assert canvas.get_attribute("data-xr") == whole
 

@@ -162,6 +162,21 @@ def test_runs_that_cannot_be_analysed_still_have_a_report(data: Path) -> None:
         gather_content(data / "nowhere")
 
 
+def test_a_page_that_has_nothing_for_a_report_is_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nanolab.report.build.load", lambda group, name: object())
+    assert "has nothing for a report" in gather_content(run).chapter.problem
+
+
+def test_an_analysis_that_stumbles_costs_its_own_part_only(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(_self: object, _path: Path) -> None:
+        raise KeyError("thermocouple_sample")
+
+    monkeypatch.setattr("plans.photothermal.page.PhotothermalPage.chapter", stumble)
+    content = gather_content(run)
+    assert "the analysis cannot use these readings (KeyError: 'thermocouple_sample')" in content.chapter.problem
+    assert "cuvette" in text_of(html_of(content))
+
+
 def test_a_plan_without_an_analysis_reports_what_was_recorded(data: Path) -> None:
     docs = list(documents(Recipe(begun_s=BEGUN, spectra=0, cadence_s=60.0)))
     docs[0][1].update(plan_name="monitor", assay="monitor", role="")
