@@ -1,6 +1,6 @@
 """What every laser driver shares: limits, permission, off that is seen, and what holds emission back until it is armed.
 
-A driver adds its signals, its settings and a *wire* (`LaserWire`): what is said to the instrument and how its answers are
+A driver adds its signals, its settings and a *wire* (`devices.laser_wire.LaserWire`): what is said to the instrument and how its answers are
 checked. All of this is no safety function in the sense of a standard: the hardware interlock of the laser is.
 
 `set` is done as soon as the instrument itself says that it emits, or that its start is under way. A driver never waits
@@ -12,10 +12,11 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ophyd import Component, Kind
 
+from devices.laser_wire import LaserWire
 from devices.link import GaveWayError, HungError
 from devices.linked import LinkedInstrument
 from devices.signals import Reading
@@ -30,57 +31,6 @@ FENCED_WITHIN_S = 0.5
 """Wall time from the closing of the driver's way by the guardian to its report."""
 
 _log = logging.getLogger(__name__)
-
-
-class LaserLook(Protocol):
-    """What a laser's read-backs say at one moment; numbers that cannot be read are NaN."""
-
-    @property
-    def emitting(self) -> bool:
-        """True where any of the read-backs says that it emits."""
-
-    @property
-    def dark(self) -> bool:
-        """True where every read-back can be read and says off, and nothing is under way that would turn it on."""
-
-    @property
-    def current_a(self) -> float:
-        """Diode current, A."""
-
-    @property
-    def temperature_c(self) -> float:
-        """Temperature of the diode, degC."""
-
-    def says(self) -> str:
-        """Return the read-backs that matter for off, in words."""
-
-
-class LaserWire(Protocol):
-    """What is said to one laser. Everything here runs in the link's worker.
-
-    DeviceError where the instrument misbehaves, RefusedError where its protections forbid emission.
-    """
-
-    off_line: str
-    """The command that counts, written at once where the connection is in doubt."""
-
-    def look(self) -> Any:
-        """Return a `LaserLook`."""
-
-    def say_off(self) -> tuple[Any, str]:
-        """Send off first, then look; return the look and what the instrument remarked on the command."""
-
-    def protections(self) -> str:
-        """Return what keeps the laser from emitting, in words; empty where nothing does."""
-
-    def refuse_protected(self, look: Any) -> None:
-        """Raise RefusedError where something forbids emission."""
-
-    def prepare(self, power_w: float) -> None:
-        """Write and read back all that emission at this power (sample plane, W) needs, short of switching on."""
-
-    def switch_on(self, give_way: Callable[[], None]) -> None:
-        """Switch on, and see it on or under way; `give_way` raises where off has been asked for in the meantime."""
 
 
 class LaserInstrument(LinkedInstrument):

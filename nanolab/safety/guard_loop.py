@@ -39,6 +39,8 @@ IDLE_S = 1.0
 IDLE_BEATS = 10.0
 """While the laser is off a heartbeat may be so many times older."""
 
+AT_THE_DOOR = "`nanolab laser off` asked for it"
+
 Answer = Callable[[dict[str, Any]], None]
 
 
@@ -101,7 +103,11 @@ class Guardian:
         if not recipe.several_clients:
             self._relay = Relay(self.selector, self._line, self._lost)
         self._door = Door(
-            self.selector, self._asked_at_door, device=recipe.device, address=recipe.address, by_hand=recipe.by_hand
+            self.selector,
+            lambda wanted, answer: self._asked(wanted, answer, AT_THE_DOOR),
+            device=recipe.device,
+            address=recipe.address,
+            by_hand=recipe.by_hand,
         )
         self._beat_s = time.monotonic()
         greeting = {
@@ -284,10 +290,11 @@ class Guardian:
     def _go_off(self, why: str, noticed_s: float) -> None:
         owed = False
         # the relay passes whole lines on, and nobody else has this connection
-        whole = self._relay is not None and self._line.port is not None and not self._line.port.owes
-        if self._relay is not None:
-            owed = self._relay.owed
-            self._relay.fence()
+        port, relay = self._line.port, self._relay
+        whole = relay is not None and port is not None and not port.owes
+        if relay is not None:
+            owed = relay.owed
+            relay.fence()
         first = self.tripped is None
         self.tripped = self.tripped or why
         self._emitting = False
@@ -385,9 +392,6 @@ class Guardian:
             return {"ok": False, "error": f"a lease is a number of seconds up to {LONGEST_LEASE_S:g}, not {seconds!r}"}
         self._lease_until_s = said_s + seconds
         return {"ok": True}
-
-    def _asked_at_door(self, wanted: str, answer: Answer) -> None:
-        self._asked(wanted, answer, "`nanolab laser off` asked for it")
 
     def _asked(self, wanted: str, answer: Answer, why: str) -> None:
         if wanted == "off":
