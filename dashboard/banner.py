@@ -122,8 +122,9 @@ def _facts(look: Look) -> list[str]:
     wavelength = _wavelength_nm(start)
     if wavelength is not None:
         facts.append(f"{wavelength:g} nm")
-    if look.emitting is not None:
-        facts.append(f"{float(look.run.value(POWER, 0.0)):.2f} W")
+    power = power_now(look)
+    if look.emitting is not None and power is not None and np.isfinite(power):
+        facts.append(f"{power:.2f} W")
     phase = str(look.run.value("run_state_phase", ""))
     cycles = len(start.get("powers_w", ()))
     if phase and cycles:
@@ -138,6 +139,12 @@ def _facts(look: Look) -> list[str]:
     names = [str(start.get("plan_name", "")), str(start.get("role", "")), sample_name(start)]
     facts.append(" ".join(dict.fromkeys(name for name in names if name)))
     return [fact for fact in facts if fact]
+
+
+def power_now(look: Look) -> float | None:
+    """Return the newest read-back of the power in W; None once it is older than the end of emission."""
+    ended = not look.running or seen_off(stopped(look))
+    return None if ended and look.emitting else float(look.run.value(POWER, float("nan")))
 
 
 def sample_name(start: Mapping[str, Any]) -> str:
@@ -163,11 +170,12 @@ def tiles(look: Look, fit: LiveFit | None) -> list[dict[str, str]]:
     """Return the numbers that are read from two metres: quantity / unit and value."""
     temperature = look.temperature
     newest = float(temperature[-1]) if temperature.size else float("nan")
-    left = time_left_s(look)
+    left = time_left_s(look) if look.running else None
+    power = power_now(look)
     shown = [
         {"label": "T / °C", "value": number_words(newest, 1), "level": "" if np.isfinite(newest) or not temperature.size else "warn"},
         {"label": "ΔT / K", "value": number_words(newest - _base(look), 1)},
-        {"label": "P / W", "value": number_words(float(look.run.value(POWER, float("nan"))), 2)},
+        {"label": "P / W", "value": "–" if power is None else number_words(power, 2)},
         {"label": "dose / J", "value": number_words(look.dose_j, 0) if look.time.size else "–"},
         {"label": "time left / min:s", "value": "–" if left is None else clock_words(left)},
     ]  # fmt: skip

@@ -257,6 +257,19 @@ def test_the_limit_is_drawn_where_the_curve_comes_near(heating: LiveRun) -> None
     assert panels_of(heating)["temperature"].levels == []
 
 
+def test_the_power_of_a_laser_that_was_turned_off_is_not_shown_as_if_it_were_on(heating: LiveRun) -> None:
+    def shown(header: dict[str, Any]) -> tuple[str, bool]:
+        tiles = {tile["label"]: tile["value"] for tile in header["tiles"]}
+        return tiles["P / W"], any(fact.endswith(" W") for fact in header["banner"]["facts"])
+
+    assert shown(view_of(heating)) == ("0.50", True)
+    stopped = {"guardian": StopAnswer(True, "OFF")}
+    assert shown(live_view(heating, "running", asked=stopped).header) == ("–", False)
+    assert shown(view_of(heating, "aborted")) == ("–", False)
+    tiles = {tile["label"]: tile["value"] for tile in view_of(heating, "aborted")["tiles"]}
+    assert tiles["time left / min:s"] == "–"
+
+
 def test_a_run_whose_folder_is_taken_away_still_has_its_view(heating: LiveRun) -> None:
     shutil.rmtree(heating.path)
     assert view_of(heating)["banner"]["words"] == "LASER ON"
