@@ -1,6 +1,6 @@
 """What a release assay's plans share: the devices of a run, marks of what was done when, looks at the cargo."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,8 +176,3 @@ def rows_until(
     # equal slices: the last reading falls on the end itself
     slices = max(1, int(np.ceil(left / cadence_s - 1e-9)))
     yield from readings_until(bench.each_tick, bench.clock, left / slices, finished, bench.judge)
-
-
-def unfinished(times_s: Sequence[float], since_s: float) -> list[float]:
-    """Return the times, s after the start, that still lie ahead when `since_s` have passed."""
-    return [time for time in times_s if time >= since_s]

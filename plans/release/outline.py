@@ -1,7 +1,7 @@
 """What a release assay is made of: its courses by role, and what a sample file lets one expect of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nanolab.quantities import Quantity
@@ -36,8 +36,7 @@ class Expected:
     quantities: Mapping[str, Quantity]
     curve: Mapping[str, Sequence[float]]
     key: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the machine-readable form."""
-        return {**{name: q.to_json() for name, q in self.quantities.items()}, "curve": dict(self.curve), **self.extra}
+        return {**{name: q.to_json() for name, q in self.quantities.items()}, "curve": dict(self.curve)}

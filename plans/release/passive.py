@@ -29,7 +29,7 @@ SD_PERCENT, SD_SHARE = 0.1, 0.002
 """Relative weights of read-outs: 0.1 % of the dose and 0.2 % of the reading; the size is fitted."""
 
 
-LINEARITY = 0.004
+LINEARITY = 0.005
 """Standard uncertainty of the read-out's linearity: relative error at low release over that at full release.
 
 Dimers whose constant is known to a tenth, stray light, the detector's own curve.
