@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from nanolab.assay import Forecast, Parameter, Plan, Report, RunStep, Setup
 from nanolab.errors import UsageError
-from nanolab.safety.limits import RunLimits
 from plans.release.bench_plan import CoursePlan, Kept, course, medium
 from plans.release.devices import Benchful
 from plans.release.outline import Expected, RoleCourse
@@ -161,9 +160,8 @@ def _course(
     steps = list(one.steps)
     if one.replay:
         steps += replayed(kept.rows, one)
-    limits = RunLimits.from_config(setup.bench.limits) if one.emits else None
     keep = one.role == "sample"
-    plan = CoursePlan(one.contents, steps, one.temperature_c, one.cadence_s, begun, done, limits, keep)
+    plan = CoursePlan(one.contents, steps, one.temperature_c, one.cadence_s, begun, done, one.emits, keep)
     return course(bench, kept, plan, md={**md, "over_k": kept.over_k})
 
 

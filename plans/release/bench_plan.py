@@ -14,8 +14,6 @@ import bluesky.preprocessors as bpp
 
 from nanolab.assay import Plan
 from nanolab.errors import LimitTripError
-from nanolab.safety.interlock import Interlock
-from nanolab.safety.limits import InterlockSettings, RunLimits
 from plans.dispensing import dispense, pump_guard
 from plans.release.devices import Asked, Benchful, find_integration, look, note, rows_until
 from plans.release.grid import EARLY_S
@@ -79,11 +77,11 @@ def medium(bench: Benchful, kept: Kept, *, temperature_c: float, blanks: int = 1
 
 @dataclass(frozen=True)
 class CoursePlan:
-    """A course: what is in the cuvette, its steps, the cadence of temperatures in s, limits where a laser is used.
+    """A course: what is in the cuvette, its steps, the cadence of temperatures in s, whether a laser is used.
 
     ``begun_s``: lab time at which the course began, of a run that this one continues; the cuvette then stays where it is, and
     ``done`` holds the marks (word, number) of what was done to it.
-    ``laser_limits`` None: the laser is not touched. ``keep`` stores the rows in `Kept`.
+    Without ``emits`` the laser is not touched; what it does is judged by the bench's interlock. ``keep`` stores the rows in `Kept`.
     """
 
     contents: str
@@ -92,7 +90,7 @@ class CoursePlan:
     cadence_s: float
     begun_s: float | None = None
     done: frozenset[tuple[str, float]] = frozenset()
-    laser_limits: RunLimits | None = None
+    emits: bool = False
     keep: bool = False
 
 
@@ -120,11 +118,8 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
             yield from _do(bench, step, kept.over_k)
 
     metadata = {"plan_name": md.get("assay", "course"), "contents": plan.contents, **md}
-    if plan.laser_limits is None:
+    if not plan.emits:
         return (yield from _as_run(bench, inner, metadata))
-    interlock = Interlock(InterlockSettings(plan.laser_limits), bench.laser.off, lab_time=bench.clock.now)
-    interlock.begin(plan.contents, expects_heating=False)
-    bench.judge = interlock.judge
     return (yield from _as_run(bench, lambda: laser_guard(inner(), bench.laser), metadata))
 
 

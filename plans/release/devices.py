@@ -79,7 +79,6 @@ class Benchful:
     cuvette: Any = None
     addition: Any = None
     clock: Clock = field(default_factory=WallClock)
-    judge: Callable[[Reading], None] | None = None
 
     def __post_init__(self) -> None:
         self.state = RunState(self.clock)
@@ -175,4 +174,4 @@ def rows_until(
 
     # equal slices: the last reading falls on the end itself
     slices = max(1, int(np.ceil(left / cadence_s - 1e-9)))
-    yield from readings_until(bench.each_tick, bench.clock, left / slices, finished, bench.judge)
+    yield from readings_until(bench.each_tick, bench.clock, left / slices, finished)
