@@ -93,8 +93,12 @@ class SocketPort(_Buffered):
         super().__init__()
         host, _, port = address.partition("://")[2].rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=CONNECT_S)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setblocking(False)
+        except OSError:  # it has been closed at once
+            self._socket.close()
+            raise
 
     def fileno(self) -> int | None:
         """Return the socket's descriptor."""

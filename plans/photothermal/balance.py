@@ -95,7 +95,7 @@ def interpret(
     draws: int = DEFAULT_DRAWS,
 ) -> PhotothermalResult:
     """Turn what a curve shows into quantities, by one method. Parameters as of `analyze`."""
-    if not (np.all(np.isfinite(found.values)) and np.all(np.isfinite(found.covariance)) and np.isfinite(found.spread)):
+    if np.isnan([*found.values, *found.covariance.ravel(), found.spread]).any():
         heated = sum(off - on for on, off in found.prepared.periods)
         raise AnalysisRefusesError(
             f"the data are saved, but {heated:.0f} s of heating do not determine a rise and a time constant: heat for longer"

@@ -233,7 +233,8 @@ class DeadmanBoxSimulator(InstrumentSimulator):
         self._settle()
 
     def wall_tick(self, now_s: float) -> None:
-        """Judge the time-outs."""
+        """Judge the time-outs; first the relay moves, which does not wait for a server that was busy."""
+        self._settle()
         now = _ms(now_s)
         if self._watchdog_ms is not None and now - self._watchdog_ms >= _WATCHDOG_MS:
             self._reset()

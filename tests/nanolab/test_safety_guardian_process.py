@@ -80,7 +80,9 @@ class Run:
     def __init__(self, recipe: OffRecipe, folder: Path, **options: Any) -> None:
         self.log = folder / "guardian.jsonl"
         words = [sys.executable, "-c", RUN, recipe.to_json(), json.dumps({"log": str(self.log), **options})]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0
+        )
         assert self.process.stdout is not None
         self._out = self.process.stdout
         self.guardian = int(self.next()["guardian"])
