@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Cautions
 from nanolab.analysis.montecarlo import DEFAULT_DRAWS, Inputs, Propagated, propagate
 from nanolab.analysis.noise import autocorrelation
-from nanolab.errors import AnalysisRefusesError, UsageError, nearest
+from nanolab.errors import UsageError, nearest
 from nanolab.models.energy_balance import blank_scale, particle_share, solvent_share
 from nanolab.quantities import Quantity
 from plans.photothermal.conditions import Blank, Conditions, with_defaults
@@ -95,11 +95,6 @@ def interpret(
     draws: int = DEFAULT_DRAWS,
 ) -> PhotothermalResult:
     """Turn what a curve shows into quantities, by one method. Parameters as of `analyze`."""
-    if np.isnan([*found.values, *found.covariance.ravel(), found.spread]).any():
-        heated = sum(off - on for on, off in found.prepared.periods)
-        raise AnalysisRefusesError(
-            f"the data are saved, but {heated:.0f} s of heating do not determine a rise and a time constant: heat for longer"
-        )
     cautions = Cautions()
     conditions = with_defaults(stated, cautions)
     power = conditions.power
@@ -113,7 +108,7 @@ def interpret(
     blank_rise = _blank_rise(blank, conditions, found, cautions)
     _draw_inputs(inputs, conditions, capacity, found, blank_rise)
     look_for_signs(found, conditions, cautions)
-    outputs = _outputs(inputs, conditions, capacity, blank_rise, method, found)
+    outputs = _determined(_outputs(inputs, conditions, capacity, blank_rise, method, found), cautions)
     efficiency = outputs.get("efficiency")
     _look_at_bound(efficiency, conditions, cautions)
     shares = next((outputs[k].shares for k in ("efficiency", "external_efficiency", "heat_loss") if k in outputs), {})
@@ -144,6 +139,19 @@ def interpret(
         conditions=conditions,
         refused=_refused(quantities, conditions, capacity),
     )
+
+
+def _determined(outputs: dict[str, Propagated], cautions: Cautions) -> dict[str, Propagated]:
+    """Leave out what the curve does not fix (its fit has no covariance), with a caution."""
+    fixed = {
+        name: output
+        for name, output in outputs.items()
+        if np.isfinite(output.quantity.value) and not np.isnan(output.quantity.standard_uncertainty or 0.0)
+    }
+    left_out = [name.replace("_", " ") for name in outputs if name not in fixed]
+    if left_out:
+        cautions.add("curve_too_short", f"the curve does not determine: {', '.join(left_out)}; heat for longer")
+    return fixed
 
 
 def chosen_heat_capacity(conditions: Conditions, method: str, cautions: Cautions) -> tuple[Quantity | None, str]:

@@ -208,3 +208,14 @@ def test_monitor_and_spectrum_leave_the_laser_alone(nanolab: Callable[..., Any],
     dark, light = spectra["spectrometer_counts"][0], spectra["spectrometer_counts"][-1]
     assert light.max() > 10 * dark.max()
     assert json.loads(done.out)["result"] is None
+
+
+def test_a_heating_of_seconds_is_refused_in_a_sentence_and_not_a_crash(nanolab: Callable[..., Any]) -> None:
+    lengths = ("--set", "baseline_s=10", "--set", "heat_s=12", "--set", "cool_s=10")
+    done = nanolab("run", "photothermal", "--json", "--blank", "none", "--set", "spectrum=none", *lengths)
+    assert done.code in {0, 7}, done.err
+    few = nanolab(
+        "run", "photothermal", "--json", "--blank", "none", "--set", "spectrum=none", *lengths, "--set", "cadence_s=5"
+    )
+    assert few.code == 7
+    assert "cannot be analysed" in few.err and "valid readings" in few.err
