@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.faults import expected
 from benchmarks.faults.kinds import KINDS, Kind
 from benchmarks.faults.quiet import quiet
-from benchmarks.faults.table import markdown, summary
+from benchmarks.faults.table import markdown, read, summary
 from benchmarks.faults.trial import LASERS, Bench, Nursery, Outcome, run_trial
 
 Job = tuple[Kind, str, int]
@@ -128,20 +128,33 @@ def main() -> int:
         "--slack", type=float, default=1.0, help="times may be so many times longer (a shared computer)"
     )
     parser.add_argument("--quiet-minutes", type=float, default=0.0, help="instead: heat with both cores busy, no trip")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        nargs="+",
+        dest="earlier",
+        metavar="FILE",
+        help="no trials: show those of earlier campaigns",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="every trial, as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="the table for docs/safety.md")
     options = parser.parse_args()
     if options.quiet_minutes:
         return quiet(options.quiet_minutes)
     expected.slack[0] = options.slack
-    jobs = planned(options.trials, options.seed, options.only)
-    outcomes = campaign(jobs, options.workers, options.seed, options.mutate)
+    if options.earlier:
+        outcomes = read(options.earlier)
+        wanted = len(outcomes)
+    else:
+        jobs = planned(options.trials, options.seed, options.only)
+        wanted = len(jobs)
+        outcomes = campaign(jobs, options.workers, options.seed, options.mutate)
     if options.json:
         options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
     if options.markdown:
         options.markdown.write_text(markdown(outcomes))
     sys.stdout.write(summary(outcomes))
-    return 0 if len(outcomes) == len(jobs) and not any(outcome.problems for outcome in outcomes) else 1
+    return 0 if len(outcomes) == wanted and not any(outcome.problems for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":
