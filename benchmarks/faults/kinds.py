@@ -24,7 +24,8 @@ class Kind:
     laser: OFF NOT CONFIRMED; off by the box where there is one), ``goes on`` (the run comes to its planned end),
     ``resumes`` (off at once, and on again only after a fresh look).
     ``codes``: exit codes that are right; empty where there is none (killed). 1 after a resume is the campaign's own doing: it
-    resumes where `nanolab run` would have aborted, and the run says so.
+    resumes where `nanolab run` would have aborted, and the run says so; 5 where the fresh look on resuming refuses (a box without
+    toggles).
     """
 
     name: str
@@ -66,8 +67,8 @@ KINDS = (
     Kind("RE.pause, abort", "inside", "re_abort", "prompt", (1,)),
     Kind("RE.pause, stop", "inside", "re_stop", "prompt", (1,)),
     Kind("RE.pause, halt", "inside", "re_halt", "prompt", (1,)),
-    Kind("RE.pause, resume", "inside", "re_resume", "resumes", (0, 1, 6, 7)),
-    Kind("suspended plan", "inside", "re_suspend", "resumes", (0, 6, 7)),
+    Kind("RE.pause, resume", "inside", "re_resume", "resumes", (0, 1, 5, 6, 7)),
+    Kind("suspended plan", "inside", "re_suspend", "resumes", (0, 5, 6, 7)),
     Kind("mv of every child", "inside", "move_children", "goes on", (0, 7)),
     Kind("probe open", "fault", "thermocouple.open_couple", "rule", (6,), ("invalid_temperature",)),
     Kind("probe reversed", "fault", "thermocouple.reversed_couple", "rule", (6,),

@@ -102,12 +102,14 @@ def be_victim(request: dict[str, Any]) -> int:
 def prepared(out: Path, kind: str, listener: socket.socket) -> Strikes:
     """Return the strikes of a run, carried out when somebody connects."""
     told = threading.Event()
+    one_at_a_time = threading.Lock()
     connections: list[socket.socket] = []
 
     def say(moment_s: float) -> None:
-        if not told.is_set():
-            told.set()
-            connections[0].sendall(json.dumps(moment_s).encode() + b"\n")
+        with one_at_a_time:  # two workers may be struck at once, and the second must not kill before the first has spoken
+            if not told.is_set():
+                connections[0].sendall(json.dumps(moment_s).encode() + b"\n")
+                told.set()
 
     strikes = Strikes(say, out)
 
