@@ -10,6 +10,7 @@ import numpy as np
 from dashboard.banner import header_of, number_words, tiles
 from dashboard.live_run import Array, LiveRun
 from dashboard.look import Look
+from dashboard.look_panels import look_panels, without_laser
 from nanolab.analysis.live_fit import LiveFit, fit_live
 from nanolab.engine.stop_client import StopAnswer
 from nanolab.journal.notes import Note, read_notes
@@ -41,7 +42,8 @@ def live_view(
         look = Look(run, status, time.time() if now is None else now, asked or {})
         notes = read_notes(run.path)
         fit = fit_of(look)
-        panels = [_temperature(look, fit, notes), _residuals(look, fit), _spectrum(look), _spectrogram(look)]
+        residuals = [] if without_laser(run) else [_residuals(look, fit)]
+        panels = [_temperature(look, fit, notes), *residuals, *look_panels(look), _spectrum(look), _spectrogram(look)]
         return LiveView({**header_of(look, notes), "tiles": tiles(look, fit)}, panels, fit)
 
 
@@ -68,7 +70,7 @@ def predicted_shift_s(prediction: Mapping[str, Any], spans: Sequence[tuple[float
 
 def _prediction(look: Look) -> list[Trace]:
     prediction = look.run.start.get("prediction")
-    if not prediction or "curve" not in prediction:
+    if not prediction or "temperature_c" not in prediction.get("curve", {}):
         return []
     curve = {name: np.asarray(values, dtype=float) for name, values in prediction["curve"].items()}
     when = curve["time_s"] + predicted_shift_s(prediction, look.spans)
