@@ -113,7 +113,7 @@ function drawTrace({ g, px, py, look }, t) {
   }
   if (t.style === 'points') {
     g.fillStyle = colour;
-    const size = n > 600 ? 2 : 3;
+    const size = n > 600 ? 2 : n > 150 ? 3 : 5; // few points are read one by one
     for (let i = 0; i < n; i++) if (Number.isFinite(t.y[i])) g.fillRect(px(t.x[i]) - size / 2, py(t.y[i]) - size / 2, size, size);
     return;
   }
@@ -140,7 +140,8 @@ function drawMark({ g, box, px, look }, x, label) {
   const at = Math.round(px(x)) + 0.5;
   g.strokeStyle = look.ink; g.globalAlpha = 0.7; g.setLineDash([2, 4]); g.lineWidth = 1;
   g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.top + box.height); g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
-  g.fillStyle = look.ink; g.textAlign = 'left'; g.textBaseline = 'bottom'; g.fillText(label, at + 3, box.top + box.height - 3);
+  const fits = at + 3 + g.measureText(label).width < box.left + box.width;
+  g.fillStyle = look.ink; g.textAlign = fits ? 'left' : 'right'; g.textBaseline = 'bottom'; g.fillText(label, fits ? at + 3 : at - 3, box.top + box.height - 3);
 }
 
 function drawLegend({ g, box, look }, traces) {

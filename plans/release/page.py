@@ -91,15 +91,26 @@ def parameters(found: Told) -> list[ParameterRow]:
             continue
         title = found.kind.titles.get(name, name.replace("_", " "))
         rows.append(ParameterRow(f"{title} / {unit_words(known)}", measured, predicted, sigmas(measured, predicted)))
-    for name, title in (
-        ("temperature", "temperature of the liquid, mean ± scatter"),
-        ("residual_rms", "residuals, rms"),
-    ):
-        measured = found.measured(name)
-        if measured is not None:
-            rounded = Quantity(float(f"{measured.value:.4g}"), measured.unit, measured.standard_uncertainty)
-            rows.append(ParameterRow(f"{title} / {unit_words(measured)}", rounded))
+    return rows + _as_recorded(found)
+
+
+def _as_recorded(found: Told) -> list[ParameterRow]:
+    """Temperature of the liquid with its scatter (no uncertainty: it moved), and the residuals."""
+    rows = []
+    liquid, rms = found.measured("temperature"), found.measured("residual_rms")
+    if liquid is not None:
+        rows.append(ParameterRow("temperature of the liquid, mean / °C", _plain(liquid.value, "degC")))
+        if liquid.standard_uncertainty:
+            rows.append(
+                ParameterRow("temperature of the liquid, scatter / K", _plain(liquid.standard_uncertainty, "K"))
+            )
+    if rms is not None:
+        rows.append(ParameterRow("residuals, rms / %", _plain(rms.value, "%")))
     return rows
+
+
+def _plain(value: float, unit: str) -> Quantity:
+    return Quantity(float(f"{value:.4g}"), unit)
 
 
 def model_rows(found: Told) -> list[ModelRow]:

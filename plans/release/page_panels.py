@@ -162,7 +162,9 @@ def _batch(told: Told) -> list[Panel]:
         for number, look in enumerate([] if course is None else course.looks):
             spectra.append(_spectrum(label if number == 0 else "", look, colour))
         values = np.asarray(told.result["fillings"].get(role, ()), dtype=float)
-        read.append(Trace(label, np.arange(1.0, values.size + 1.0), values, colour, "points"))
+        # a point of nothing at either end keeps the others off the frame
+        filling = np.concatenate([[0.5], np.arange(1.0, values.size + 1.0), [values.size + 0.5]])
+        read.append(Trace(label, filling, np.concatenate([[np.nan], values, [np.nan]]), colour, "points"))
     return [
         Panel("absorbance", "Absorbance of every filling", "λ / nm", "A / 1", spectra, area="left tall",
               empty="the spectra are not in the data folder"),
