@@ -100,7 +100,7 @@ def write_course(
     noise = np.random.default_rng(len(start["references"]))
     role, name = str(start["role"]), str(start["assay"])
     text = {"source": "synthetic", "dtype": "string", "shape": []}
-    keys = {"cuvette_holder_probe": "degC", "run_state_lab_time": "s"}
+    keys = {"cuvette_holder_probe": "degC", "cuvette_holder_stirring": "", "run_state_lab_time": "s"}
     keys |= {"ph_value": ""} if name == "release_ph" else {}
     keys |= {"laser_power": "W", "laser_emitting": ""} if name == "release_triggered" else {}
     counts = {"source": "synthetic", "dtype": "array", "shape": [PIXELS], "dtype_numpy": "<f8"}
@@ -119,7 +119,7 @@ def write_course(
         for number, lab_s in enumerate(np.linspace(0.0, 3600.0 * float(hours[-1]), 120).tolist()):
             on = power_w > 0.0 and 30 <= number < 60
             readings = {"cuvette_holder_probe": 37.0 + (4.0 if on else 0.0), "ph_value": 7.4 if number < 60 else 5.5,
-                        "laser_power": power_w * on, "laser_emitting": int(on), "run_state_lab_time": lab_s}  # fmt: skip
+                        "laser_power": power_w * on, "laser_emitting": int(on), "cuvette_holder_stirring": 800.0, "run_state_lab_time": lab_s}  # fmt: skip
             kept = {key: readings[key] for key in keys}
             writer(*event(start, "primary", number + 1, start["time"] + lab_s, {**kept, "run_state_phase": "course"}))
         for number, at_h in enumerate(hours.tolist()):

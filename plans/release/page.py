@@ -99,7 +99,7 @@ def _as_recorded(found: Told) -> list[ParameterRow]:
     rows = []
     liquid, rms = found.measured("temperature"), found.measured("residual_rms")
     if liquid is not None:
-        rows.append(ParameterRow("temperature of the liquid, mean / °C", _plain(liquid.value, "degC")))
+        rows.append(ParameterRow("temperature of the liquid, mean / °C", _plain(liquid.value, "degC", 4)))
         if liquid.standard_uncertainty:
             rows.append(
                 ParameterRow("temperature of the liquid, scatter / K", _plain(liquid.standard_uncertainty, "K"))
@@ -109,8 +109,8 @@ def _as_recorded(found: Told) -> list[ParameterRow]:
     return rows
 
 
-def _plain(value: float, unit: str) -> Quantity:
-    return Quantity(float(f"{value:.4g}"), unit)
+def _plain(value: float, unit: str, digits: int = 2) -> Quantity:
+    return Quantity(float(f"{value:.{digits}g}"), unit)
 
 
 def model_rows(found: Told) -> list[ModelRow]:

@@ -61,7 +61,9 @@ def methods(told: Told) -> str:
         "batch": f"Standard, filtrate and the dissolved batch of {name} were read at {at}, each filled in anew "
         f"{told.setup.values.get('fillings', 'several')} times.",
     }[kind.where]
-    parts = [opening, _looks_words(told), _deeds(told), _control_words(told)]
+    stirring = _stirring(told)
+    stirred = "" if stirring is None else f"It was stirred at {stirring}."
+    parts = [opening, stirred, _looks_words(told), _deeds(told), _control_words(told)]
     parts += [f"Fitted: {kind.model}." if kind.where != "batch" else "", SURE_BATCH if kind.where == "batch" else SURE]
     return " ".join(part for part in parts if part) + simulated
 
@@ -85,6 +87,15 @@ def _ph_words(told: Told) -> str:
         return "" if told.kind.where == "batch" else " (pH not measured)"
     kept = ", ".join(f"{step['mean']:.2f}" for step in steps)
     return f", the pH brought by acid from the pump to {kept} (mean of each stage by the probe)"
+
+
+def _stirring(told: Told) -> str | None:
+    """The speed that the holder told during the run, in the middle."""
+    if "primary" not in told.run.streams:
+        return None
+    values = np.asarray(told.run.table("primary").get("cuvette_holder_stirring", ()), dtype=float)
+    known = values[np.isfinite(values)]
+    return f"{np.median(known):.0f} rpm" if known.size else None
 
 
 def _looks_words(told: Told) -> str:
@@ -131,6 +142,7 @@ def read_out(told: Told) -> list[Entry]:
     found = [
         Entry(group, "medium", medium or None, "sample.toml, [sample] solvent"),
         Entry(group, "temperature of the liquid", _temperature(told)),
+        Entry(group, "stirring, as the holder told", _stirring(told), "a cuvette holder that stirs"),
         Entry(group, "looks", _text(photometry.get("looks")), "the spectrometer"),
         Entry(group, "limit of detection, 3.3 s of the blanks", _words(photometry.get("lod")), where),
         Entry(group, "limit of quantification, 10 s", _words(photometry.get("loq")), where),

@@ -221,6 +221,7 @@ def test_the_report_stands_alone_and_names_what_is_missing(samples: dict[str, Pa
 def test_methods_tell_membrane_acid_enzyme_and_laser(samples: dict[str, Path], tmp_path: Path) -> None:
     said = {name: gather_content(path).chapter.methods for name, path in samples.items()}
     assert "dialysis insert" in said["release"]
+    assert "It was stirred at 800 rpm." in said["release"]
     assert "37.12 °C (standard deviation 0.04 K) (pH not measured)" in said["release"]
     assert "brought by acid from the pump to 5.50" in said["release_ph"]
     assert "Enzyme (0.01000 ± 0.00050 µmol/L in the cuvette) was added after 15 min" in said["release_enzyme"]
