@@ -88,12 +88,19 @@ def banner(look: Look) -> dict[str, Any]:
     elif not look.running:
         state, words = "none", _ended(look, seen)
     elif look.emitting is None:
-        state, words = "none", "LASER NOT READ YET" if "laser" in run.start.get("bench", {}) else "NO LASER"
+        state, words = "none", _unread(look)
     elif look.emitting and not seen:
         state, words = "on", "LASER ON"
     else:
         state, words = "off", "LASER OFF"
     return {"state": state, "words": words, "facts": _facts(look), "simulated": bool(run.start.get("simulated"))}
+
+
+def _unread(look: Look) -> str:
+    """Words of a run whose readings tell nothing of a laser: it does not read one, or has not yet."""
+    if "laser" not in look.run.start.get("bench", {}):
+        return "NO LASER"
+    return "LASER NOT READ IN THIS RUN" if look.time.size else "LASER NOT READ YET"
 
 
 def _ended(look: Look, seen: bool | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dashboard.catalogue import MainResult, main_result, when_words
 from dashboard.live_run import Array
-from dashboard.look import EMITTING, TEMPERATURE
+from dashboard.look import EMITTING, HOLDER_PROBE, TEMPERATURE
 from nanolab.errors import NanolabError
 from nanolab.journal.catalog import RunInfo
 from nanolab.journal.reader import open_run
@@ -43,13 +43,14 @@ def curve_of(info: RunInfo) -> Curve | None:
     if "primary" not in run.streams:
         return None
     table = run.table("primary")
-    if TEMPERATURE not in table or not len(table[TEMPERATURE]):
+    name = next((name for name in (TEMPERATURE, HOLDER_PROBE) if name in table), "")
+    if not name or not len(table[name]):
         return None
     time = np.asarray(table.get("run_state_lab_time", table["time"]), dtype=float)
     time = time - time[0]
     lit = np.flatnonzero(np.asarray(table[EMITTING], dtype=float) > 0) if EMITTING in table else np.empty(0, dtype=int)
     label = f"{info.sample or info.plan} {info.role} {info.uid[:8]}"
-    return Curve(label, time, np.asarray(table[TEMPERATURE], dtype=float), float(time[lit[0]]) if lit.size else None,
+    return Curve(label, time, np.asarray(table[name], dtype=float), float(time[lit[0]]) if lit.size else None,
                  run.simulated)  # fmt: skip
 
 

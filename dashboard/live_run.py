@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.decimate import fewer_pixels
+from dashboard.looks import Looks
 from dashboard.tail import Tail
 from nanolab.journal.reader import open_run
 
@@ -83,6 +84,8 @@ class LiveRun:
         The newest reading by stream: wall time in s, values by field.
     baseline : dict
         What was read once at the beginning.
+    looks : Looks
+        How the absorbance has changed since the first dark and light spectrum.
     operator : deque
         Wall time in s and values of the last events of the stream ``operator``: trips, steps done by hand.
     lab_start : float or None
@@ -98,6 +101,7 @@ class LiveRun:
         self.latest: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self.baseline: Mapping[str, Any] = {}
         self.spectra = Spectra()
+        self.looks = Looks()
         self.operator: deque[tuple[float, Mapping[str, Any]]] = deque(maxlen=MOST_OPERATOR_EVENTS)
         self.lab_start: float | None = None
         self.documents = 0
@@ -192,3 +196,4 @@ class LiveRun:
         spectra.saturated = float(data.get("spectrometer_saturated", 0.0))
         spectra.rows.append(fewer_pixels(counts, SPECTROGRAM_PIXELS))
         spectra.row_times.append(lab)
+        self.looks.add(lab, spectra.phase, counts)

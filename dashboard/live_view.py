@@ -10,6 +10,7 @@ import numpy as np
 from dashboard.banner import header_of, number_words, tiles
 from dashboard.live_run import Array, LiveRun
 from dashboard.look import Look
+from dashboard.look_panels import readings, takes_looks
 from nanolab.analysis.live_fit import LiveFit, fit_live
 from nanolab.engine.stop_client import StopAnswer
 from nanolab.journal.notes import Note, read_notes
@@ -40,8 +41,9 @@ def live_view(
     with run.lock:
         look = Look(run, status, time.time() if now is None else now, asked or {})
         notes = read_notes(run.path)
-        fit = fit_of(look)
-        panels = [_temperature(look, fit, notes), _residuals(look, fit), _spectrum(look), _spectrogram(look)]
+        fit = None if takes_looks(run) else fit_of(look)
+        shown = readings(look, _temperature(look, fit, notes), _residuals(look, fit))
+        panels = [*shown, _spectrum(look), _spectrogram(look)]
         return LiveView({**header_of(look, notes), "tiles": tiles(look, fit)}, panels, fit)
 
 
@@ -68,7 +70,7 @@ def predicted_shift_s(prediction: Mapping[str, Any], spans: Sequence[tuple[float
 
 def _prediction(look: Look) -> list[Trace]:
     prediction = look.run.start.get("prediction")
-    if not prediction or "curve" not in prediction:
+    if not prediction or "temperature_c" not in prediction.get("curve", {}):
         return []
     curve = {name: np.asarray(values, dtype=float) for name, values in prediction["curve"].items()}
     when = curve["time_s"] + predicted_shift_s(prediction, look.spans)

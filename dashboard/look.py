@@ -10,6 +10,9 @@ from dashboard.live_run import Array, LiveRun
 from nanolab.engine.stop_client import StopAnswer, guardian_of
 
 TEMPERATURE = "thermocouple_sample"
+HOLDER_PROBE = "cuvette_holder_probe"
+"""The probe in the liquid where no thermocouple is."""
+PH = "ph_value"
 EMITTING = "laser_emitting"
 POWER = "laser_power"
 
@@ -30,7 +33,11 @@ class Look:
     def __post_init__(self) -> None:
         self.time = self.run.times()
         nothing = np.full(self.time.size, np.nan)
-        temperature, power, emitting = (self.run.column(name) for name in (TEMPERATURE, POWER, EMITTING))
+        temperature, probe, power, emitting = (
+            self.run.column(name) for name in (TEMPERATURE, HOLDER_PROBE, POWER, EMITTING)
+        )
+        if temperature is None or (probe is not None and not np.any(np.isfinite(temperature))):
+            temperature = probe
         self.temperature = nothing if temperature is None else temperature
         # read back as emitting: what was set does not count
         self.power = np.zeros(self.time.size) if power is None or emitting is None else power * (emitting > 0)
@@ -81,5 +88,6 @@ def time_left_s(look: Look) -> float | None:
     start = look.run.start
     expected = start.get("expected_s")
     if expected is None and start.get("prediction"):
-        expected = start["prediction"]["curve"]["time_s"][-1]
+        times = start["prediction"].get("curve", {}).get("time_s", ())
+        expected = times[-1] if len(times) else None
     return None if expected is None else max(0.0, float(expected) - look.elapsed_s)

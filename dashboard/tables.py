@@ -29,9 +29,10 @@ def explanation_rows(rows: Sequence[Explanation]) -> Cells:
 
 def model_rows(rows: Sequence[ModelRow]) -> Cells:
     """Return the comparison of models."""
+    quantity = rows[0].quantity if rows else "value"
     return {
         "model or convention": [row.name for row in rows],
-        "efficiency / 1": [value_words(row.value) for row in rows],
+        quantity: [value_words(row.value) for row in rows],
         "95 % interval": [interval_words(row.value) for row in rows],
         "what makes the difference": [row.words for row in rows],
     }

@@ -103,11 +103,15 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """The same data under another model or convention; without a value, `words` say what is missing."""
+    """The same data under another model or convention; without a value, `words` say what is missing.
+
+    ``quantity``: what the value is, with its unit; the same in all rows.
+    """
 
     name: str
     value: Quantity | None
     words: str
+    quantity: str = "value"
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ function drawTrace({ g, px, py, look }, t) {
   }
   if (t.style === 'points') {
     g.fillStyle = colour;
-    const size = n > 600 ? 2 : 3;
+    const size = n > 600 ? 2 : n > 150 ? 3 : 5; // few points are read one by one
     for (let i = 0; i < n; i++) if (Number.isFinite(t.y[i])) g.fillRect(px(t.x[i]) - size / 2, py(t.y[i]) - size / 2, size, size);
     return;
   }
@@ -140,14 +140,31 @@ function drawMark({ g, box, px, look }, x, label) {
   const at = Math.round(px(x)) + 0.5;
   g.strokeStyle = look.ink; g.globalAlpha = 0.7; g.setLineDash([2, 4]); g.lineWidth = 1;
   g.beginPath(); g.moveTo(at, box.top); g.lineTo(at, box.top + box.height); g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
-  g.fillStyle = look.ink; g.textAlign = 'left'; g.textBaseline = 'bottom'; g.fillText(label, at + 3, box.top + box.height - 3);
+  const fits = at + 3 + g.measureText(label).width < box.left + box.width;
+  g.fillStyle = look.ink; g.textAlign = fits ? 'left' : 'right'; g.textBaseline = 'bottom'; g.fillText(label, fits ? at + 3 : at - 3, box.top + box.height - 3);
 }
 
-function drawLegend({ g, box, look }, traces) {
+// the corner in which the legend hides the fewest points; the upper left one where several hide as few
+function quietCorner({ box, px, py }, traces, width, height) {
+  const lefts = [box.left + 8, box.left + box.width - width - 8], tops = [box.top + 6, box.top + box.height - height - 24];
+  let best = [lefts[0], tops[0]], fewest = Infinity;
+  for (const top of tops) for (const left of lefts) {
+    let hidden = 0;
+    for (const t of traces) for (let i = 0; i < t.x.length; i++) {
+      const x = px(t.x[i]), y = py(t.y[i]);
+      if (x >= left && x <= left + width && y >= top && y <= top + height) hidden++;
+    }
+    if (hidden < fewest) { fewest = hidden; best = [left, top]; }
+  }
+  return best;
+}
+
+function drawLegend(frame, traces) {
+  const { g, look } = frame;
   const named = traces.filter((t) => t.label && t.x.length);
   if (!named.length) return;
   const width = Math.max(...named.map((t) => g.measureText(t.label).width)) + 34, height = 18 * named.length + 6;
-  const left = box.left + 8, top = box.top + 6;
+  const [left, top] = quietCorner(frame, traces, width, height);
   g.globalAlpha = 0.8; g.fillStyle = look.paper; g.fillRect(left, top, width, height); g.globalAlpha = 1;
   g.textAlign = 'left'; g.textBaseline = 'middle';
   named.forEach((t, i) => {

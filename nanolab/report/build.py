@@ -98,7 +98,7 @@ def gather_content(run_path: Path, details_file: Path | None = None) -> ReportCo
     details = details_of(setup, details_file)
     chapter = _chapter(run)
     entries = [
-        *laser_entries(setup, details.beam, chapter.power),
+        *laser_entries(setup, details.beam, chapter.power, used=chapter.laser_used),
         *cell_entries(setup, details.report),
         *sample_entries(setup, details.report),
         *chapter.entries,

@@ -39,7 +39,8 @@ class Figure:
 class Chapter:
     """All that an assay adds to the report of one run.
 
-    ``power`` at the sample in W as the analysis used it; ``problem`` says why there is no analysis where there is none.
+    ``power`` at the sample in W as the analysis used it; ``laser_used`` False where the plan keeps the laser off; ``problem``
+    says why there is no analysis where there is none.
     """
 
     view: "AssayView | None"
@@ -48,4 +49,5 @@ class Chapter:
     methods: str = ""
     entries: Sequence[Entry] = ()
     power: Quantity | None = None
+    laser_used: bool = True
     problem: str = ""

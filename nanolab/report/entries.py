@@ -92,9 +92,11 @@ def _text(value: object) -> str | None:
     return str(value) if _entered(value) else None
 
 
-def laser_entries(setup: "Setup", beam: BeamConfig, power: Quantity | None) -> list[Entry]:
-    """Return line, width, power, spot and irradiance. `power` W at the sample."""
+def laser_entries(setup: "Setup", beam: BeamConfig, power: Quantity | None, *, used: bool = True) -> list[Entry]:
+    """Return line, width, power, spot and irradiance. `power` W at the sample; `used` False where the plan asks for no laser."""
     laser = setup.bench.laser
+    if not used:
+        return [Entry("Laser", "laser", "none on this bench" if laser is None else "the plan does not use it")]
     if laser is None:
         return [Entry("Laser", "laser", "none on this bench")]
     wavelength = getattr(laser.settings, "wavelength", None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nanolab.errors import FileInvalidError
-from nanolab.page import AssayView, Explanation, Level, ModelRow, Panel, ParameterRow, Trace
+from nanolab.gap import explanations, sigmas
+from nanolab.page import AssayView, Level, ModelRow, Panel, ParameterRow, Trace
 from nanolab.quantities import Quantity
 from plans.photothermal.balance import analyze
 from plans.photothermal.curve import HeatingCurve
@@ -35,9 +36,6 @@ NAMES = {
     "heat_capacity": "C, effective / (J/K)",
     "heat_loss": "hS / (W/K)",
 }
-SMALLEST_SHARE = 0.005
-"""Inputs with a smaller share of the variance explain nothing."""
-
 INPUTS = {
     "heat_capacity": "the effective heat capacity",
     "power_gain": "the calibration of the power meter",
@@ -72,7 +70,7 @@ class PhotothermalPage:
             panels=_panels(whole, curve, result, found, window),
             parameters=parameters(result, found.prediction),
             cautions=list(texts),
-            explanations=explanations(result, found.prediction),
+            explanations=explanations(result.efficiency, found.prediction.efficiency, result.shares, INPUTS),
             limits=limits,
             window=window,
             stored=window is None and stored is not None,
@@ -83,7 +81,7 @@ class PhotothermalPage:
         """Return the efficiency under every published convention."""
         found = restore(run_path)
         rungs = ladder(curve_of(found.run), found.gathered.conditions, found.gathered.blank)
-        return [ModelRow(rung.convention, rung.efficiency, rung.difference) for rung in rungs]
+        return [ModelRow(rung.convention, rung.efficiency, rung.difference, "efficiency / 1") for rung in rungs]
 
     def chapter(self, run_path: Path) -> "Chapter":
         """Return figures, definition, methods and the entries of the report."""
@@ -150,35 +148,6 @@ def parameters(result: PhotothermalResult, prediction: Prediction) -> list[Param
         if measured is not None or predicted is not None:
             rows.append(ParameterRow(name, measured, predicted, sigmas(measured, predicted)))
     return rows
-
-
-def sigmas(measured: Quantity | None, predicted: Quantity | None) -> float | None:
-    """Return the difference in standard uncertainties, taken as independent; None where one side says nothing."""
-    if measured is None or predicted is None:
-        return None
-    u = float(np.hypot(measured.standard_uncertainty or 0.0, predicted.standard_uncertainty or 0.0))
-    return (measured.value - predicted.value) / u if u > 0 else None
-
-
-def explanations(result: PhotothermalResult, prediction: Prediction) -> list[Explanation]:
-    """Say by how many of its own standard uncertainties each input would have to be wrong to close the gap alone.
-
-    Linear: an input with the share s of the variance u² moves the efficiency by u sqrt(s) for each of its own.
-    """
-    measured = result.efficiency
-    if measured is None or not measured.standard_uncertainty:
-        return []
-    gap = measured.value - prediction.efficiency.value
-    found = []
-    for term, share in result.shares.items():
-        name = INPUTS.get(term, term.replace("_", " "))
-        moved = measured.standard_uncertainty * float(np.sqrt(max(share, 0.0)))
-        if share < SMALLEST_SHARE or moved <= 0:
-            continue
-        needed = abs(gap) / moved
-        words = f"{name} off by {needed:.1f} of its standard uncertainties"
-        found.append(Explanation(term, float(share), needed, words + (" – not plausible" if needed > 3 else "")))
-    return found
 
 
 def _panels(

@@ -228,7 +228,8 @@ def _trim(bench: Benchful, kept: Kept, temperature_c: float) -> Plan:
 
 def _as_run(bench: Benchful, inner: Callable[[], Plan], metadata: Mapping[str, Any]) -> Plan:
     @bpp.stage_decorator(bench.staged)  # type: ignore[untyped-decorator]  # bluesky's decorators are untyped
-    @bpp.run_decorator(md=metadata)  # type: ignore[untyped-decorator]  # bluesky's decorators are untyped
+    # "follows" tells the live page that the spectra are what is measured
+    @bpp.run_decorator(md={"follows": "spectra", **metadata})  # type: ignore[untyped-decorator]  # bluesky's decorators are untyped
     def whole() -> Plan:
         guarded = inner() if bench.pump is None else pump_guard(inner(), bench.pump)
         return (yield from holder_guard(guarded, bench.holder))

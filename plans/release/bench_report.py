@@ -84,6 +84,7 @@ def _result(findings: Findings) -> dict[str, Any]:
     result |= {
         "budget": {name: dict(found[name].shares) for name in findings.names},
         "profile": _profile(findings.lines[-1]),
+        "curves": [_curve(line) for line in findings.lines],
         "temperature": _temperature(sample).to_json(),
         "residual_rms": Quantity(float(np.std(findings.joint.fit.residuals)), "%").to_json(),
         "controls": dict(findings.controls),
@@ -99,6 +100,11 @@ def _json(quantity: Quantity | None) -> dict[str, Any] | None:
 
 def _profile(line: Line) -> dict[str, Any]:
     return {"time_h": line.time_h.tolist(), "percent": line.percent.tolist()}
+
+
+def _curve(line: Line) -> dict[str, Any]:
+    fitted = None if line.fitted is None else line.fitted.tolist()
+    return {"label": line.label, **_profile(line), "fitted": fitted}
 
 
 def _temperature(course: Course) -> Quantity:

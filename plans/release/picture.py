@@ -1,6 +1,7 @@
 """The picture of a release run: read-outs on top of the prediction and the fit, residuals and temperature below."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 PREDICTED = "#999999"
+SUBTITLE_LETTERS = 105
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _curve(axes: "Axes", picture: Picture) -> None:
         axes.axvline(time, color="black", linewidth=0.6, linestyle=":")
         axes.annotate(word, (time, 0.0), fontsize=7, rotation=90, va="bottom", xycoords=("data", "axes fraction"))
     axes.set_ylabel(picture.ylabel)
-    axes.set_title(picture.subtitle, fontsize=9, loc="left")
+    axes.set_title(textwrap.fill(picture.subtitle, SUBTITLE_LETTERS), fontsize=9, loc="left")
     axes.legend(fontsize=8, frameon=False)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nanolab.discovery import PAGES, load
 from nanolab.journal.reader import open_run
 from nanolab.quantities import Quantity
 from nanolab.simulation import Simulation
@@ -62,6 +63,10 @@ def test_a_passive_release_ends_in_the_rates_of_the_world(nanolab: Callable[...,
     assert looks["spectrometer_lamp_on"].tolist() == [0, 1] * 24
     assert result["photometry"]["integration_times_tried_s"][0] == 0.02
     assert 0.0 < result["photometry"]["lod"]["value"] < 0.05
+    page = load(PAGES, "release").view(folder)
+    assert (page.stored, page.problems, page.verdict[0]) == (True, (), document["verdict"]["word"])
+    assert [trace.x.size for trace in page.panels[1].traces] == [24, 24]
+    assert run.start["follows"] == "spectra"
     again = nanolab("analyze", "release", folder, "--json").json
     assert again["result"]["k_burst"] == result["k_burst"]
     assert again["verdict"] == document["verdict"]

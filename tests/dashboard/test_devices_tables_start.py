@@ -62,7 +62,7 @@ def test_cells_have_the_digits_of_the_uncertainty() -> None:
     table = parameter_rows([ParameterRow("η / 1", quantity, Quantity(0.75, "1", 0.06), -0.47)])
     assert table["predicted"] == ["0.750 ± 0.060"]
     assert explanation_rows([Explanation("c", 0.73, 0.9, "words")])["share of u²"] == ["73 %"]
-    assert model_rows([ModelRow("Roper", None, "an input is missing")])["efficiency / 1"] == [DASH]
+    assert model_rows([ModelRow("Roper", None, "an input is missing", "efficiency / 1")])["efficiency / 1"] == [DASH]
 
 
 def test_words_of_a_run_and_what_a_person_types() -> None:

@@ -9,12 +9,13 @@ import pytest
 from benchmarks.synthetic import PRIMARY, Recipe, cut_short, write_run
 from nanolab.discovery import PAGES, load
 from nanolab.errors import FileInvalidError
+from nanolab.gap import sigmas
 from nanolab.journal.folder import DOCUMENTS
 from nanolab.journal.reader import open_run
 from nanolab.page import AssayPage, AssayView
 from nanolab.quantities import Quantity
 from nanolab.restore import setup_of
-from plans.photothermal.page import sigmas, within
+from plans.photothermal.page import within
 from plans.photothermal.record import curve_of
 
 assert PRIMARY
