@@ -106,7 +106,9 @@ def prepared(out: Path, kind: str, listener: socket.socket) -> Strikes:
     connections: list[socket.socket] = []
 
     def say(moment_s: float) -> None:
-        with one_at_a_time:  # two workers may be struck at once, and the second must not kill before the first has spoken
+        with (
+            one_at_a_time
+        ):  # two workers may be struck at once, and the second must not kill before the first has spoken
             if not told.is_set():
                 connections[0].sendall(json.dumps(moment_s).encode() + b"\n")
                 told.set()

@@ -293,6 +293,7 @@ class GuardClient:
     def _keep_company(self) -> str | None:
         """Beat, listen and judge until the guardian ends; return why it is lost, None where it ended as it should."""
         due = time.monotonic()
+        self._take(b"")  # what came behind the greeting
         while True:
             now = time.monotonic()
             if now >= due:
@@ -315,6 +316,11 @@ class GuardClient:
             data = self._control.recv(1 << 16)
         except OSError:
             data = b""
+        self._take(data)
+        return bool(data)
+
+    def _take(self, data: bytes) -> None:
+        """Take every line that is whole by now."""
         *lines, self._received = (self._received + data).split(b"\n")
         for line in lines:
             message = json.loads(line)
@@ -324,7 +330,6 @@ class GuardClient:
             slot = self._slots.get(message.get("n"))
             if slot is not None:
                 slot.put(message)
-        return bool(data)
 
     def _note(self, message: Mapping[str, Any]) -> None:
         """Keep a report; tell of it where the run had not asked for off."""
