@@ -166,7 +166,10 @@ class Interlock:
         except Exception as error:  # noqa: BLE001 - a judge that fails must end in off, like a broken limit
             finding, again = self._claim(_failed("the judge", error)), False
         if finding is not None:
-            self._fire(finding, arrived_s, _stamp(reading, self._lab_time), again)
+            if again:
+                self._command_off()
+            else:
+                self._fire(finding, arrived_s, _stamp(reading, self._lab_time))
             if finding.rule != ReadError.name:
                 raise self._error(finding)  # a driver whose reading failed raises its own error, which says more
 
@@ -178,7 +181,7 @@ class Interlock:
         now_s = self._monotonic()
         if not self._lock.acquire(timeout=LOCK_WITHIN_S):
             hangs = self._claim(_failed("the judge", TimeoutError("it does not come back")))
-            self._tell_untold(self._fire(hangs, now_s, self._lab_time(), False))
+            self._tell(self._on_untold, self._fire(hangs, now_s, self._lab_time()))
             return
         try:
             self._take_inbox()
@@ -188,7 +191,7 @@ class Interlock:
         finally:
             self._lock.release()
         if finding is not None:
-            self._tell_untold(self._fire(finding, now_s, self._lab_time(), False))
+            self._tell(self._on_untold, self._fire(finding, now_s, self._lab_time()))
 
     def trip(self, rule: str, text: str, *, latch: bool = True) -> None:
         """Trip on what no rule sees: the guardian turned the laser off, or somebody asked for it. Does not raise.
@@ -201,7 +204,7 @@ class Interlock:
             if first:
                 self._tripped = self._untold = finding
         if first:
-            self._tell_untold(self._fire(finding, self._monotonic(), self._lab_time(), False, latch=latch))
+            self._tell(self._on_untold, self._fire(finding, self._monotonic(), self._lab_time(), latch=latch))
 
     # ---- permission
 
@@ -299,17 +302,16 @@ class Interlock:
         self._tripped = self._tripped or finding
         return finding
 
-    def _fire(
-        self, finding: Finding, arrived_s: float, lab_s: float, again: bool, *, latch: bool = True
-    ) -> Trip | None:
-        commanded_s = self._monotonic()
+    def _command_off(self) -> OffReport:
         try:
-            report = self._off()
+            return self._off()
         except Exception as error:  # noqa: BLE001 - a laser that cannot even be asked is one whose off is not confirmed
-            report = OffReport(False, f"the laser could not be asked: {error}", "Turn it off at its key switch")
+            return OffReport(False, f"the laser could not be asked: {error}", "Turn it off at its key switch")
+
+    def _fire(self, finding: Finding, arrived_s: float, lab_s: float, *, latch: bool = True) -> Trip:
+        commanded_s = self._monotonic()
+        report = self._command_off()
         off_s = self._monotonic() - commanded_s if report.confirmed else math.nan
-        if again:
-            return None
         trip = Trip(
             finding.rule, finding.value, finding.limit, finding.unit, finding.text, lab_s, self._wall(),
             commanded_s - arrived_s, off_s, report.confirmed, report.words(), self._simulated,
@@ -322,10 +324,6 @@ class Interlock:
             self._stored = False
         self._tell(self._on_trip, trip)
         return trip
-
-    def _tell_untold(self, trip: Trip | None) -> None:
-        if trip is not None:
-            self._tell(self._on_untold, trip)
 
     @staticmethod
     def _tell(listener: Callable[[Trip], object], trip: Trip) -> None:

@@ -414,3 +414,11 @@ def test_the_log_says_what_happened(start: Callable[..., GuardClient], tmp_path:
     assert events == ["armed", "emitting", "off", "end"]
     with pytest.raises(ConnectionRefusedError):
         Wire(client.relay_address)
+
+
+def test_the_run_says_where_the_log_goes_on(start: Callable[..., GuardClient], tmp_path: Path) -> None:
+    client = start()
+    client.log_to(tmp_path / "run" / "guardian.jsonl")
+    assert client.off()["confirmed"]
+    events = [json.loads(line)["event"] for line in (tmp_path / "run" / "guardian.jsonl").read_text().splitlines()]
+    assert events[-1] == "off"

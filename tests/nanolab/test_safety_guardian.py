@@ -659,3 +659,13 @@ def test_main_needs_a_socket(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     monkeypatch.undo()
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def test_the_log_goes_on_where_the_run_says(guard: Callable[..., Guarded], tmp_path: Path) -> None:
+    one = guard()
+    assert one.ask("log", path=str(tmp_path / "run" / "guardian.jsonl"))["ok"]
+    assert not one.ask("log", path=str(tmp_path))["ok"]
+    one.ask("quit")
+    one.join()
+    events = [json.loads(line)["event"] for line in (tmp_path / "run" / "guardian.jsonl").read_text().splitlines()]
+    assert events[-2:] == ["off", "end"]

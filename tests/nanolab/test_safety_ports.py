@@ -305,3 +305,15 @@ def test_pyvisa_is_imported_with_or_without_numpy_there(monkeypatch: pytest.Monk
     assert "numpy" not in sys.modules
     monkeypatch.undo()
     assert sys.modules["numpy"] is numpy
+
+
+def test_a_connection_that_is_gone_as_soon_as_it_is_there_leaves_nothing_open(
+    echo: LineServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_arguments: Any) -> None:
+        raise OSError(errno.ECONNRESET, "reset")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "setblocking", gone)
+        with pytest.raises(ConnectionError, match="cannot be opened"):
+            open_port(echo.address, SOCKET)
