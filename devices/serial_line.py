@@ -71,8 +71,10 @@ class SerialTransport:
                 rtscts=line.rtscts,
                 timeout=0.0,
                 write_timeout=deadline_s,
+                do_not_open=True,  # what fails half-way must be in our hands to be closed
                 **only_ours,
             )
+            self._port.open()
             self._port.reset_input_buffer()
         except (OSError, ValueError) as error:
             self.close()
@@ -82,8 +84,12 @@ class SerialTransport:
         """Close; never raises."""
         port, self._port = self._port, None
         if port is not None:
+            # pyserial leaves its socket open where the other end was reset: shutting down raises, and it stops there
+            left = getattr(port, "_socket", None)
             with contextlib.suppress(Exception):
                 port.close()
+            if left is not None:
+                left.close()
 
     def write(self, data: bytes) -> None:
         """Send one line, its newline replaced by the instrument's terminator; ConnectionError with words."""
