@@ -60,13 +60,18 @@ def channels_in(reading: Reading, name: str, wall_s: float) -> list[ChannelReadi
 
 
 def laser_in(reading: Reading, name: str, wall_s: float) -> LaserReading | None:
-    """Return what a reading says about the laser; None where it says nothing."""
+    """Return what a reading says about the laser; None where it says nothing.
+
+    A laser whose start is under way (``<name>_starting``) counts as one that emits: light may come before the next reading.
+    """
     emitting = reading.get(f"{name}_emitting")
     if emitting is None:
         return None
     power = _number(reading.get(f"{name}_power", {}).get("value"))
     announced = f"{name}_announced" in reading
-    return LaserReading(_is_on(emitting["value"]), power, float(emitting["timestamp"]), wall_s, announced)
+    starting = reading.get(f"{name}_starting", {}).get("value", 0)
+    on = _is_on(emitting["value"]) or _is_on(starting)
+    return LaserReading(on, power, float(emitting["timestamp"]), wall_s, announced)
 
 
 def error_in(reading: Reading, name: str) -> str:

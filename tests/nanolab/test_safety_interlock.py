@@ -580,3 +580,14 @@ def test_a_listener_that_fails_does_not_keep_a_trip_from_being_kept() -> None:
     bench.interlock._on_untold = fails
     bench.interlock.trip("guardian", "it is gone")
     assert bench.told[0].rule == "guardian"
+
+
+def test_a_laser_whose_start_is_under_way_counts_as_one_that_emits() -> None:
+    bench = Bench()
+    bench.sample(25.0)
+    bench.laser(0.5, announced=True)
+    bench.laser(0.0, laser_starting=1)
+    assert bench.interlock.scene.emitting
+    bench.laser(0.0, laser_starting=0)
+    bench.sample(25.0)
+    assert not bench.interlock.scene.emitting
