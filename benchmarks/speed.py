@@ -24,7 +24,6 @@ from nanolab.bench.connect import open_bench
 from nanolab.bench.defaults import simulated_bench
 from nanolab.engine.assembly import Engine
 from nanolab.journal.writer import RunWriter
-from nanolab.safety.limits import RunLimits
 from plans.photothermal.plan import photothermal
 
 
@@ -58,7 +57,6 @@ def main() -> int:
         RunWriter(Path(folder), on_failure=bench.emergency_off) as journal,
     ):
         engine = Engine(bench.clock, journal, bench.emergency_off)
-        limits = RunLimits.from_config(bench.config.limits)
         for number in range(options.rounds + 1):
             bare_events = bare_rate(bare, options.seconds)
             if options.profile and number == options.rounds:
@@ -69,7 +67,6 @@ def main() -> int:
                 baseline_s=third,
                 heat_s=third,
                 cool_s=third,
-                limits=limits,
                 clock=bench.clock,
             )
             start = time.perf_counter()

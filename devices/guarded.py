@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from devices.fenced import FENCED_WITHIN_S, look_or_believe
 from devices.link import GaveWayError, HungError
 from devices.linked import LinkedInstrument
 from devices.status import Status
@@ -22,9 +23,6 @@ from nanolab.interfaces import DeviceContext, OffReport
 
 CONFIRMED_WITHIN_S = 1.0
 """Wall time in which the read-back must say safe."""
-
-FENCED_WITHIN_S = 0.5
-"""Wall time from the closing of the driver's way by the guardian to its report."""
 
 LOOK_EVERY_S = 0.02
 """Wall time between two looks at a contact or blade that moves."""
@@ -246,19 +244,9 @@ class GuardedInstrument(LinkedInstrument):
     # ---- reading
 
     def _measure(self) -> None:
-        elsewhere = self.context.seen_off(0.0)
-        if elsewhere is None:
-            try:
-                self._note(self._look())
-                return
-            except GaveWayError:
-                raise
-            except DeviceError:
-                # the guardian closes the way a moment before it has seen the contact open
-                elsewhere = self.context.seen_off(FENCED_WITHIN_S)
-                if elsewhere is None:
-                    raise
-        self._noted_off(elsewhere)
+        seen = look_or_believe(self.context, lambda: self._note(self._look()))
+        if seen is not None:
+            self._noted_off(seen)
 
     def _noted_off(self, report: OffReport) -> OffReport:
         """Read what the guardian saw: nobody else reaches the instrument any more."""

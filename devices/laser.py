@@ -16,6 +16,7 @@ from typing import Any
 
 from ophyd import Component, Kind
 
+from devices.fenced import FENCED_WITHIN_S, look_or_believe
 from devices.laser_wire import LaserWire
 from devices.link import GaveWayError, HungError
 from devices.linked import LinkedInstrument
@@ -26,9 +27,6 @@ from nanolab.interfaces import DeviceContext, OffReport
 
 LOOK_EVERY_S = 0.05
 """Wall time between two looks while off (or on) is being confirmed."""
-
-FENCED_WITHIN_S = 0.5
-"""Wall time from the closing of the driver's way by the guardian to its report."""
 
 _log = logging.getLogger(__name__)
 
@@ -297,19 +295,9 @@ class LaserInstrument(LinkedInstrument):
     # ---- reading, audit, health (in the worker)
 
     def _measure(self) -> None:
-        seen = self.context.seen_off(0.0)
-        if seen is None:
-            try:
-                self._note(self._wire.look())
-                return
-            except GaveWayError:
-                raise
-            except DeviceError:
-                # the guardian closes the way a moment before it has seen the laser off
-                seen = self.context.seen_off(FENCED_WITHIN_S)
-                if seen is None:
-                    raise
-        self._noted_off(seen)
+        seen = look_or_believe(self.context, lambda: self._note(self._wire.look()))
+        if seen is not None:
+            self._noted_off(seen)
 
     def _noted_off(self, seen: OffReport) -> OffReport:
         """Read what the guardian saw: nobody else reaches the laser any more."""
