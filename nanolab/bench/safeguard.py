@@ -20,7 +20,7 @@ from nanolab.errors import NanolabError, UsageError
 from nanolab.interfaces import OffReport, Reading
 from nanolab.safety.arming import AT_THE_TERMINAL, Arming, Person, Safeguards, arm, conditions
 from nanolab.safety.guard_client import GuardClient, Report
-from nanolab.safety.guard_config import LEASE_S
+from nanolab.safety.guard_config import AT_THE_DOOR, LEASE_S
 from nanolab.safety.interlock import Interlock
 from nanolab.safety.latch import Latch
 from nanolab.safety.limits import InterlockSettings
@@ -38,9 +38,6 @@ LEASE_WITHOUT_WALL_CLOCK_S = 15.0
 
 GOING_OFF_S = 3.0
 """Wall time for a driver to see off, from when it sends it: a Cobolt wants 0.1 s between two commands."""
-
-BY_REQUEST = "asked for it"
-"""Marks a guardian's reason that was a person's wish and no fault: nothing is latched then."""
 
 MADE_SAFE = ("cuvette_holder", "pump")
 """What the guardian brings to rest after the laser, where the driver has an off recipe (a pump may have a watchdog of its own)."""
@@ -267,7 +264,7 @@ class Safeguard:
         ended = (guard.ended if guard is not None else None) or str(report.get("why"))
         if report["confirmed"]:
             self._seen_off()
-        self.interlock.trip("guardian", ended, latch=BY_REQUEST not in ended)
+        self.interlock.trip("guardian", ended, latch=ended != AT_THE_DOOR)
 
     def _seen_off(self) -> None:
         self._emitting = False

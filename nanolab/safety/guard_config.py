@@ -24,6 +24,9 @@ LEASE_S = 1.3
 LONGEST_LEASE_S = 120.0
 """A lease asked for is at most so long: the longest exposure, and a margin."""
 
+AT_THE_DOOR = "`nanolab laser off` or a STOP asked for it"
+"""Why the guardian went off where a person outside the run wished so: no fault, and nothing to be released."""
+
 INSIST_S = 60.0
 """After the run's end, off that is not confirmed is tried again for so long, every second."""
 

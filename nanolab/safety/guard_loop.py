@@ -13,7 +13,7 @@ from typing import Any
 from nanolab import __version__
 from nanolab.errors import ExitCode, NanolabError
 from nanolab.safety.door import Door
-from nanolab.safety.guard_config import LONGEST_LEASE_S, GuardConfig, Toggler, digest, make_toggler
+from nanolab.safety.guard_config import AT_THE_DOOR, LONGEST_LEASE_S, GuardConfig, Toggler, digest, make_toggler
 from nanolab.safety.guard_log import GuardLog
 from nanolab.safety.off import POLL_S, LaserLine, go_off, make_safe, probe
 from nanolab.safety.ports import Port
@@ -38,8 +38,6 @@ IDLE_S = 1.0
 
 IDLE_BEATS = 10.0
 """While the laser is off a heartbeat may be so many times older."""
-
-AT_THE_DOOR = "`nanolab laser off` asked for it"
 
 Answer = Callable[[dict[str, Any]], None]
 

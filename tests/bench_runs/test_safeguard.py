@@ -18,7 +18,9 @@ from nanolab.bench.template import bench_template
 from nanolab.errors import LimitTripError, RefusedError
 from nanolab.journal.reader import open_run
 from nanolab.safety import arming, guard_client
+from nanolab.safety.door import ask, file_for, published
 from nanolab.safety.guard_client import GuardClient
+from nanolab.safety.guard_config import AT_THE_DOOR
 from nanolab.safety.sleep import Awake
 from nanolab.safety.trip import Trip
 
@@ -102,6 +104,19 @@ def test_a_guardian_that_is_killed_is_a_trip_that_no_reading_has_raised(bench: B
     assert "reset-trip" in str(laser.context.may_emit())
     last = json.loads((tmp_path / "runs" / "guardian.jsonl").read_text().splitlines()[-1])
     assert (last["by"], last["report"]["confirmed"]) == ("the run itself", True)
+
+
+def test_off_by_request_ends_the_run_and_leaves_nothing_to_be_released(bench: Bench, tmp_path: Path) -> None:
+    assert bench.safeguard is not None
+    told: list[Trip] = []
+    bench.safeguard.on_untold = told.append
+    emit(bench)
+    guardian = published(file_for(guard_of(bench).config.recipe.address))
+    assert guardian is not None
+    assert ask(guardian, "off", 10.0)["report"]["confirmed"]
+    wait_for(lambda: told)
+    assert told[0].text == AT_THE_DOOR
+    assert not (tmp_path / "runs" / "interlock.jsonl").exists()
 
 
 def test_a_guardian_that_cannot_be_started_lets_nothing_emit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from nanolab.commands import laser_off as laser_command
 from nanolab.errors import NanolabError, UsageError
 from nanolab.safety.door import Published, file_for
 from nanolab.safety.guard_client import GuardClient
+from nanolab.safety.guard_config import AT_THE_DOOR
 from nanolab.safety.recipe import OffRecipe
 from nanolab.safety.recipes import recipe_for
 from nanolab.testing.guarded import WORDS, FakeLaser, served_bench, words_for
@@ -146,7 +147,7 @@ def test_while_a_run_is_on_the_guardian_does_it(laser: FakeLaser, off: Off, tmp_
     assert off()[0] == 0
     assert not laser.on
     client.close()
-    assert told[0]["why"] == "`nanolab laser off` asked for it"
+    assert told[0]["why"] == AT_THE_DOOR
     code, _, err = off()
     assert code == 2
     assert "no run guards one; name a served bench with --sim" in err

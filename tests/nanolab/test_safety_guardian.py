@@ -20,7 +20,7 @@ from nanolab import __version__
 from nanolab.errors import NanolabError
 from nanolab.safety import guard_loop, guardian
 from nanolab.safety.door import ask, file_for, published
-from nanolab.safety.guard_config import GuardConfig, digest, make_toggler
+from nanolab.safety.guard_config import AT_THE_DOOR, GuardConfig, digest, make_toggler
 from nanolab.safety.guard_loop import Guardian
 from nanolab.testing.guarded import FakeLaser, Wire, words_for
 
@@ -570,7 +570,7 @@ def test_the_door_lets_off_and_status_in(guard: Callable[..., Guarded], laser: F
     assert ask(found, "status", 10.0)["tripped"] is None
     assert ask(found, "on", 10.0) == {"ok": False, "error": "unknown: 'on'"}
     assert ask(found, "off", 10.0)["report"]["confirmed"]
-    assert one.event()["tripped"] == "`nanolab laser off` asked for it"
+    assert one.event()["tripped"] == AT_THE_DOOR
     assert not laser.on
 
 
