@@ -30,7 +30,7 @@ IN_BEAM = {"enzyme", "heat"}
 
 DECLARED = {
     "dose_ratio": 0.02, "concentration": 0.02, "temperature": 0.1, "activation_energy": 0.25, "ph": 0.03, "enzyme": 0.05,
-    "addition": 0.01, "known": 1.0,
+    "addition": 0.01, "known": 1.0, "stray_light": 0.2,
 }  # fmt: skip
 """Standard uncertainties of the beliefs: relative, but of the temperature in K and the pH."""
 
@@ -49,6 +49,11 @@ class Case:
     short: bool
     errors: Mapping[str, float]
     analyse: Analyse
+
+    @property
+    def stray_light(self) -> float:
+        """What is believed of the spectrometer's stray light."""
+        return self.config.spectrometer.stray_light * (1.0 + DECLARED["stray_light"] * self.errors["stray_light"])
 
 
 def draw_case(kind: str, seed: int, *, short: bool = False) -> Case:
@@ -153,7 +158,7 @@ def _passive(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
     }
 
     def analyse(case: Case, cautions: Cautions) -> "Findings":
-        rig = Rig(case.config, case.seed)
+        rig = Rig(case.config, case.seed, stray_light=case.stray_light)
         medium = reference(rig)
         hours, points = (10.0, 20) if case.short else (24.0, 40)
         free = follow(rig, "free", _looks(4.0 if case.short else 8.0, 20), medium, 120.0)
@@ -166,7 +171,7 @@ def _passive(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
 
 def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, float] | None = None) -> dict[str, Course]:
     """Measure the courses of an assay's outline, each with a fresh cuvette, in one world."""
-    rig = Rig(case.config, case.seed, electrode=meter is not None)
+    rig = Rig(case.config, case.seed, electrode=meter is not None, stray_light=case.stray_light)
     medium = reference(rig)
     found = {}
     for one in courses:

@@ -1,12 +1,13 @@
 """The release campaign's worlds again, each as a whole `nanolab run` through sockets.
 
-``python -m benchmarks.release_through_sockets [--worlds 20] [--kind acid]`` writes world.toml (the secret) and sample.toml (the
+``python -m benchmarks.release_through_sockets [--worlds 20] [--kind acid]`` writes world.toml (the secret), bench.toml and sample.toml (the
 beliefs, each off by a draw from its declared uncertainty) of every world into a folder of its own, runs the assay on the
 simulated bench, and counts how often the intervals of its JSON hold the truth.
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 
 from benchmarks.release_cases import KINDS, Case, draw_case
 from benchmarks.through_sockets import TIME_OUT_S, text_of
+from nanolab.bench.template import bench_template
 from nanolab.quantities import Quantity
 from sims.world.describe import describe_world
 
@@ -30,6 +32,10 @@ def write_files(case: Case, folder: Path) -> None:
         off_mv = 61.5 * 0.03 * case.errors["ph"]
         world = world.replaced({"ph_electrode.slope": 0.988, "ph_electrode.zero_mv": 1.5 + off_mv})
     (folder / "world.toml").write_text(describe_world(world), encoding="utf-8")
+    # the bench of the template with all its further instruments
+    bench = re.sub("^## ", "", bench_template(), flags=re.MULTILINE)
+    bench = bench.replace("# stray_light = 0.0", f"stray_light = {case.stray_light:.4g}")
+    (folder / "bench.toml").write_text(bench, encoding="utf-8")
     lines = [
         "version = 1",
         "[sample]",

@@ -34,6 +34,8 @@ class Rig:
     target_c: float = 37.0
     electrode: bool = False
     world: World = field(init=False)
+    stray_light: float = 0.0
+    """What is believed of the spectrometer's."""
     integral_w: float = 0.0
     over_k: float = 0.0
     """How much warmer than the liquid the block must be."""
@@ -89,7 +91,7 @@ def follow(
         rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
 
     read()
-    detector = Detector(nonlinearity=world.nonlinearity_coefficients)
+    detector = Detector(nonlinearity=world.nonlinearity_coefficients, stray_light=rig.stray_light)
     for step in in_order(steps):
         while world.time_s < begun + step.at_s - 1e-9:
             pace = cadence_s if world.time_s - begun >= EARLY_S else min(cadence_s, EARLY_CADENCE_S)

@@ -81,6 +81,10 @@ class OceanFlameX(Device):
         doc="c_i, lowest first: true counts = counts / sum c_i counts^i after subtracting the dark; empty: linear",
     )  # fmt: skip
 
+    stray_light = Component(
+        Reading, value=0.0, kind=Kind.config, doc="share of all light that spreads evenly over the pixels; 0: not known"
+    )
+
     def __init__(self, context: DeviceContext, **kwargs: Any) -> None:
         super().__init__("", name=context.name, **kwargs)
         self.context = context
@@ -195,6 +199,7 @@ class OceanFlameX(Device):
             averages=self.settings.averages,
             full_scale=opened.full_scale,
             nonlinearity=opened.nonlinearity,
+            stray_light=self.settings.stray_light,
             counts=empty,
             noise=empty,
             lamp_on=int(self._session.lamp_on),

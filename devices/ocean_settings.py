@@ -49,6 +49,13 @@ class OceanSettings(BaseModel):
     saturation_fraction: float = Field(
         default=0.98, gt=0.0, le=1.0, description="share of full scale from which a pixel counts as saturated"
     )
+    stray_light: float = Field(
+        default=0.0,
+        ge=0.0,
+        lt=0.1,
+        description="share of all light that spreads evenly over the pixels, as seen behind a long-pass filter; taken out of "
+        "every absorbance; 0: not corrected",
+    )
     backend: Literal["cseabreeze", "pyseabreeze"] = Field(
         default="cseabreeze", description="which of seabreeze's two libraries"
     )

@@ -4,8 +4,9 @@ A = -log10[(s - d)/(r - d)] with sample, reference and dark counts; each has sho
 shared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,18 +40,38 @@ class Detector:
     nonlinearity : sequence of float
         Coefficients c_i of the maker's polynomial, lowest first: true = counts / sum c_i counts^i, after the
         dark is subtracted. Empty: linear.
+    stray_light : float
+        Share of all light that the instrument spreads evenly over its pixels; 0: not known, not corrected.
     """
 
     electrons_per_count: float = 1.0
     read_noise_counts: float = 20.0
     full_scale: float = FULL_SCALE
     nonlinearity: Sequence[float] = ()
+    stray_light: float = 0.0
+
+    @classmethod
+    def of(cls, configuration: Mapping[str, Any], device: str = "spectrometer") -> "Detector":
+        """Return what a run's configuration says of its spectrometer; what it does not say has its default."""
+        polynomial = np.atleast_1d(np.asarray(configuration.get(f"{device}_nonlinearity", ()), dtype=float))
+        return cls(
+            full_scale=float(configuration.get(f"{device}_full_scale", FULL_SCALE)),
+            nonlinearity=tuple(polynomial.tolist()),
+            stray_light=float(configuration.get(f"{device}_stray_light", 0.0)),
+        )
 
     def linear(self, counts: FloatArray) -> FloatArray:
         """Return dark-subtracted counts (n,) as a linear detector would give them."""
         if not self.nonlinearity:
             return counts
         return np.asarray(counts / np.polynomial.polynomial.polyval(counts, self.nonlinearity))
+
+    def without_stray(self, light: FloatArray) -> FloatArray:
+        """Take an even spread of the mean signal out of linear signals (n,): seen = (1 - s) light + s mean(light)."""
+        if self.stray_light == 0.0:
+            return light
+        # the spread leaves the mean as it is
+        return np.asarray((light - self.stray_light * float(np.mean(light))) / (1.0 - self.stray_light))
 
     def slope(self, counts: FloatArray) -> FloatArray:
         """Return d(linear)/d(counts), shape (n,): what the correction does to noise."""
@@ -140,7 +161,7 @@ def absorbance(
     sample, reference, dark : Exposure
         Counts behind the sample, behind the solvent, and with the lamp off at the sample's integration time.
     detector : Detector
-        Noise, full scale and non-linearity.
+        Noise, full scale, non-linearity and stray light; the stray light's own noise is negligible.
     reference_dark : Exposure, optional
         A dark of its own for the reference; needed where its integration time differs (signals are then
         compared per second).
@@ -162,8 +183,8 @@ def absorbance(
     own_dark = dark if reference_dark is None else reference_dark
     _check_exposures(wavelength, sample, reference, dark, own_dark)
     s, r = sample.counts - dark.counts, reference.counts - own_dark.counts
-    signal = detector.linear(s) / sample.integration_s
-    light = detector.linear(r) / reference.integration_s
+    signal = detector.without_stray(detector.linear(s)) / sample.integration_s
+    light = detector.without_stray(detector.linear(r)) / reference.integration_s
     saturated = sample.saturated(detector) | reference.saturated(detector)
     lit = (signal > 0) & (light > 0)
     good = lit & ~saturated

@@ -58,7 +58,7 @@ def absorbance_of(run: "Run", reference: "Run | None", wavelength_nm: float) -> 
     wavelengths = np.asarray(configuration["spectrometer_wavelengths"], dtype=float)
     exposure_s = float(configuration["spectrometer_integration_time"])
     averages = int(configuration.get("spectrometer_averages", 1))
-    detector = _detector(configuration)
+    detector = Detector.of(configuration)
     # the reference may have been taken with other settings: it brings its own
     other_configuration = reference.configuration("spectra")
     other_exposure_s = float(other_configuration["spectrometer_integration_time"])
@@ -101,12 +101,6 @@ def _exposures(
         Exposure(counts, exposure_s, averages, float(time), noise)
         for counts, time, noise in zip(rows["counts"], rows["time"], noises, strict=True)
     ]
-
-
-def _detector(configuration: Mapping[str, object]) -> Detector:
-    full_scale = float(str(configuration.get("spectrometer_full_scale", 65535.0)))
-    polynomial = np.atleast_1d(np.asarray(configuration.get("spectrometer_nonlinearity", ()), dtype=float))
-    return Detector(full_scale=full_scale, nonlinearity=tuple(polynomial.tolist()))
 
 
 def _laser_line(

@@ -156,7 +156,7 @@ def looks_of(run: "Run", reference: "Run", start_s: float, cautions: Cautions) -
         return []
     medium, own = _exposures(reference), _exposures(run)
     wavelength = np.asarray(run.configuration("spectra")["spectrometer_wavelengths"], dtype=float)
-    detector = _detector(run.configuration("spectra"))
+    detector = Detector.of(run.configuration("spectra"))
     if not any(phase == "light" for phase, _ in medium):
         raise AnalysisRefusesError(f"{reference.path}: the run of the medium took no spectrum: there is no reference")
     light, dark_of_light = _pairs(medium)[-1]
@@ -214,13 +214,6 @@ def _pairs(exposures: Sequence[tuple[str, Exposure]]) -> list[tuple[Exposure, Ex
         elif phase == "light" and dark is not None:
             pairs.append((exposure, dark))
     return pairs
-
-
-def _detector(configuration: Mapping[str, Any]) -> Detector:
-    polynomial = np.atleast_1d(np.asarray(configuration.get("spectrometer_nonlinearity", ()), dtype=float))
-    return Detector(
-        full_scale=float(configuration.get("spectrometer_full_scale", 65535.0)), nonlinearity=tuple(polynomial.tolist())
-    )
 
 
 def seen_free(course: Course, path_cm: float) -> list[Reading]:

@@ -133,7 +133,7 @@ def test_it_is_what_plans_ask_for(make: Make) -> None:
 
 
 def test_identity_and_configuration(make: Make) -> None:
-    device = make(integration_time="30 ms")
+    device = make(integration_time="30 ms", stray_light=4e-4)
     assert dict(device.identity()) == {
         "maker": "Ocean Insight",
         "model": "FLAMEX",
@@ -148,6 +148,7 @@ def test_identity_and_configuration(make: Make) -> None:
     assert configuration["spectrometer_averages"] == 1
     assert configuration["spectrometer_full_scale"] == 65535.0
     assert configuration["spectrometer_nonlinearity"] == pytest.approx([1.0, -1.5e-7, 0.0, 0.0])
+    assert configuration["spectrometer_stray_light"] == 4e-4
     device.connect()  # again: nothing happens
     rows = device.health()
     assert [row.ok for row in rows] == [True, True, True]

@@ -179,6 +179,33 @@ def test_nonlinearity_is_taken_out_and_raises_noise() -> None:
     assert spectrum.absorbance == pytest.approx(np.full(601, np.log10(4.0)), rel=1e-9)
 
 
+def test_stray_light_is_taken_out_and_lowers_the_absorbance_where_it_is_not() -> None:
+    absorbed = np.linspace(0.0, 3.0, 601)
+    zero = Exposure(np.zeros(601), 0.01)
+
+    def seen(light: np.ndarray) -> Exposure:
+        return Exposure(0.999 * light + 0.001 * light.mean(), 0.01)
+
+    light, sample = seen(LAMP), seen(LAMP * 10.0**-absorbed)
+    corrected = absorbance(WAVELENGTH, sample, light, zero, Detector(stray_light=0.001)).absorbance
+    assert corrected == pytest.approx(absorbed, abs=1e-9)
+    as_seen = absorbance(WAVELENGTH, sample, light, zero, Detector()).absorbance
+    stray = 0.001 * np.array([np.mean(LAMP * 10.0**-absorbed), np.mean(LAMP)])
+    by_hand = -np.log10((0.999 * LAMP[-1] * 1e-3 + stray[0]) / (0.999 * LAMP[-1] + stray[1]))
+    assert as_seen[-1] == pytest.approx(by_hand, rel=1e-9)
+    assert as_seen[-1] < 2.95
+
+
+def test_a_run_tells_what_is_known_of_its_detector() -> None:
+    told = {
+        "spectrometer_full_scale": 4095.0,
+        "spectrometer_nonlinearity": np.array([1.0, -1e-7]),
+        "spectrometer_stray_light": 2e-4,
+    }
+    assert Detector.of(told) == Detector(full_scale=4095.0, nonlinearity=(1.0, -1e-7), stray_light=2e-4)
+    assert Detector.of({}) == Detector()
+
+
 def test_different_integration_times_are_compared_per_second() -> None:
     zero = Exposure(np.zeros(601), 0.02, 100)
     sample = Exposure(LAMP, 0.02, 100)
