@@ -11,8 +11,10 @@ from nanolab.analysis.cautions import Cautions
 from nanolab.bench.defaults import example_sample
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import acid_courses, acid_findings
+from plans.release.bench_assay import replayed
 from plans.release.enzyme_assay import enzyme_courses, enzyme_findings
-from plans.release.heat_assay import TriggeredAssay, heat_courses, heat_findings
+from plans.release.heat_assay import TriggeredAssay, heat_courses
+from plans.release.heat_findings import heat_findings
 from plans.release.outline import RoleCourse
 from plans.release.passive_assay import passive_findings
 from plans.release.record import Course
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
     from plans.release.bench_report import Findings
 
-KINDS = ("passive", "acid", "enzyme", "heat")
+KINDS = ("passive", "acid", "enzyme", "heat", "light")
 
-IN_BEAM = {"enzyme", "heat"}
+IN_BEAM = {"enzyme", "heat", "light"}
 """Kinds whose carriers stand in the beam: their dose is that of the carriers."""
 
 DECLARED = {
     "dose_ratio": 0.02, "concentration": 0.02, "temperature": 0.1, "activation_energy": 0.25, "ph": 0.03, "enzyme": 0.05,
-    "addition": 0.01, "known": 1.0, "stray_light": 0.2,
+    "addition": 0.01, "known": 1.0, "stray_light": 0.2, "beam_area": 0.05,
+    "power_gain": 0.03,
 }  # fmt: skip
 """Standard uncertainties of the beliefs: relative, but of the temperature in K and the pH."""
 
@@ -126,6 +129,7 @@ def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool)
             "activation_energy": off("activation_energy", config.carrier.activation_energy, "kJ/mol"),
             "enzyme": off("enzyme", enzyme, "umol/L"),
             "addition": off("addition", config.enzyme.added_ml, "mL"),
+            "beam_area": off("beam_area", config.carrier.beam_area_cm2, "cm2"),
         }
     )
     known = {
@@ -171,13 +175,21 @@ def _passive(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
 
 def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, float] | None = None) -> dict[str, Course]:
     """Measure the courses of an assay's outline, each with a fresh cuvette, in one world."""
-    rig = Rig(case.config, case.seed, electrode=meter is not None, stray_light=case.stray_light)
+    gain = 1.0 + DECLARED["power_gain"] * case.errors["power_gain"]
+    rig = Rig(case.config, case.seed, electrode=meter is not None, stray_light=case.stray_light, power_gain=gain)
     medium = reference(rig)
-    found = {}
+    found: dict[str, Course] = {}
     for one in courses:
         rig.target_c = one.temperature_c
-        found[one.role] = follow(rig, one.contents, one.steps, medium, one.cadence_s, meter)
+        steps = [*one.steps, *(replayed(_rows(found["sample"]), one) if one.replay else [])]
+        found[one.role] = follow(rig, one.contents, steps, medium, one.cadence_s, meter)
     return found
+
+
+def _rows(course: Course) -> list[dict[str, float]]:
+    """Return a course's temperatures as the plan keeps them for the control that follows them."""
+    pairs = zip(course.time_s.tolist(), course.temperature_c.tolist(), strict=True)
+    return [{"run_state_lab_time": at_s, "cuvette_holder_probe": degrees} for at_s, degrees in pairs]
 
 
 def _acid(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
@@ -249,6 +261,21 @@ def _heat(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Anal
     return changes, ("transition_temperature", "transition_width", "k_fast", "k_tail"), analyse
 
 
+def _light(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
+    changes, names, _ = _heat(rng)
+    # one world in four has no photocleavage at all
+    strength = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-3))))
+    changes["carrier.k_light"] = 0.0 if rng.uniform() < 0.25 else strength
+    changes["carrier.beam_area_cm2"] = float(rng.uniform(0.1, 0.3))
+
+    def analyse(case: Case, cautions: Cautions) -> "Findings":
+        values = dict(HEAT_VALUES) | {"trigger": "laser"} | ({"look_every_s": 30.0} if case.short else {})
+        courses = _outlined(case, [one for one in heat_courses(values) if one.role != "no_carrier"])
+        return heat_findings(courses["dark"], courses["sample"], case.sample, cautions, courses, lit=True)
+
+    return changes, ("k_light", *names), analyse
+
+
 HEAT_VALUES: Mapping[str, Any] = {one.name: one.default for one in TriggeredAssay().parameters()}
 
 _MAKERS: Mapping[str, Callable[[np.random.Generator], tuple[dict[str, Any], Sequence[str], Analyse]]] = {
@@ -256,4 +283,5 @@ _MAKERS: Mapping[str, Callable[[np.random.Generator], tuple[dict[str, Any], Sequ
     "acid": _acid,
     "enzyme": _enzyme,
     "heat": _heat,
+    "light": _light,
 }

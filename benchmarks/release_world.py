@@ -21,6 +21,7 @@ REPEATS, AVERAGES = 5, 4
 
 INTEGRATION_S = 0.026
 STIRRING_RPM = 800.0
+CASE_C = 25.0
 CONTROL_S = 5.0
 """The block's heat is set anew this often: a coarse controller beside the one that the wire simulator has."""
 
@@ -36,6 +37,8 @@ class Rig:
     world: World = field(init=False)
     stray_light: float = 0.0
     """What is believed of the spectrometer's."""
+    power_gain: float = 1.0
+    """Power on the sample over what the laser reads."""
     integral_w: float = 0.0
     over_k: float = 0.0
     """How much warmer than the liquid the block must be."""
@@ -56,6 +59,11 @@ class Rig:
             # once calm, longer between two looks
             pace = CONTROL_S if abs(off) > 0.05 else 6.0 * CONTROL_S
             self.world.advance_to(min(self.world.time_s + pace, until_s))
+
+    def shine(self, power_w: float) -> None:
+        """Let the laser read this power from now on; 0: off."""
+        current_a = self.world.diode_current_for(power_w * self.power_gain) if power_w > 0.0 else 0.0
+        self.world.set_diode(current_a, CASE_C)
 
     def exposures(self) -> tuple[Exposure, Exposure]:
         """Return a light and a dark spectrum, the lamp on only for the light one."""
@@ -86,6 +94,7 @@ def follow(
     rows: list[tuple[float, float, float]] = []
     marks: list[tuple[float, str, float]] = []
     looks: list[Look] = []
+    power_w = 0.0
 
     def read() -> None:
         rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
@@ -98,7 +107,10 @@ def follow(
             rig.advance(min(world.time_s + pace, begun + step.at_s))
             read()
         if step.what == "look":
+            # gated off while it reads, as the plan does; a spectrum takes no lab time here
+            rig.shine(0.0)
             light, dark = rig.exposures()
+            rig.shine(power_w)
             spectrum = absorbance(world.wavelengths_nm, light, medium[0], dark, detector, reference_dark=medium[1])
             looks.append(
                 Look(
@@ -110,6 +122,10 @@ def follow(
             )
         elif step.what == "temperature":
             rig.target_c, rig.integral_w = step.value, 0.5 * rig.integral_w
+        elif step.what == "power":
+            power_w = step.value
+            rig.shine(power_w)
+            marks.append((world.time_s - begun, "power", step.value))
         elif step.what == "add":
             world.add(step.word)
             marks.append((world.time_s - begun, step.word, 0.0))

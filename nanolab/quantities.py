@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pint
 
 _NUMBER_AND_UNIT = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)$")
+_POWER = re.compile(r"(?<=[A-Za-z])(\d)")
 _PLUS_MINUS = re.compile(r"±|\+/-|\+-")
 
 
@@ -103,14 +104,18 @@ def convert(value: float, unit: str, wanted: str) -> float:
     if {unit, wanted} & {"degC", "degF"} and "K" in {unit, wanted}:
         raise ValueError(f"unit '{unit}' does not fit: '{wanted}' is wanted (a temperature and a difference differ)")
     registry = _registry()
-    source = "dimensionless" if unit in {"", "1"} else unit
-    target = "dimensionless" if wanted == "1" else wanted
+    source, target = (_for_pint(one) for one in (unit, wanted))
     try:
         return float(registry.Quantity(value, source).to(target).magnitude)
     except pint.UndefinedUnitError as error:
         raise ValueError(f"unknown unit '{unit}': '{wanted}' is wanted") from error
     except (pint.DimensionalityError, AttributeError, pint.DefinitionSyntaxError) as error:
         raise ValueError(f"unit '{unit}' does not fit: '{wanted}' is wanted") from error
+
+
+def _for_pint(unit: str) -> str:
+    """Spell a unit for pint: cm2 as cm**2."""
+    return "dimensionless" if unit in {"", "1"} else _POWER.sub(r"**\1", unit)
 
 
 def parse_quantity(text: str | float, unit: str) -> Quantity:

@@ -3,12 +3,14 @@
 from pydantic import Field
 
 from nanolab.bench.fields import (
+    Area,
     Celsius,
     Concentration,
     Gain,
     MassConcentration,
     MolarEnergy,
     Percent,
+    PerFluence,
     PerHour,
     PerMinute,
     PerMolarHour,
@@ -49,6 +51,9 @@ class ReleaseTable(Table):
     standard: Concentration = Field(
         default=Quantity(10.0, "umol/L", 0.1), description="cargo in the standard of the encapsulation; without u: 1 %"
     )
+    beam_area: Area = Field(
+        default=Quantity(0.20, "cm2", 0.01), description="of the laser's beam in the sample; without u: 5 %"
+    )
     filter_recovery: PositiveShare = Field(
         default=Quantity(0.97, "1", 0.01), description="share of free cargo that passes the filter; without u: 1 %"
     )
@@ -85,6 +90,10 @@ class ExpectedReleaseTable(Table):
     )
     k_fast: PerSecond = Field(default=Quantity(0.08, "1/s", 0.02), description="rate above the transition")
     k_tail: PerSecond = Field(default=Quantity(0.003, "1/s", 0.001), description="rate of carriers not yet past it")
+    k_light: PerFluence = Field(
+        default=Quantity(0.0, "cm2/J", 0.0),
+        description="photocleavage: share released per fluence of the laser; 0: by its warmth alone",
+    )
     kcat: PerMinute = Field(default=Quantity(32.0, "1/min", 6.0), description="turnover of the enzyme")
     michaelis_constant: Concentration = Field(
         default=Quantity(15.0, "umol/L", 4.0), description="Michaelis constant of the enzyme"

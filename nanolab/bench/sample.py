@@ -43,6 +43,7 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "particle.diameter": 0.10,
     "release.concentration": 0.02,
     "release.dose_ratio": 0.02,
+    "release.beam_area": 0.05,
     "release.activation_energy": 0.25,
     "release.enzyme": 0.05,
     "release.addition": 0.01,

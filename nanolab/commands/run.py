@@ -112,7 +112,9 @@ def _run(
     from nanolab.interfaces import OffReport
     from nanolab.safety.arming import refuse_unattended
 
-    if assay.emits and setup.bench.laser is not None and not setup.bench.laser.simulated:
+    # an assay that can emit need not: heat instead of light, say; what was not foreseen stays without arming, and dark
+    lit = assay.emits and forecast.seconds_on > 0.0 and setup.bench.laser is not None
+    if lit and setup.bench.laser is not None and not setup.bench.laser.simulated:
         refuse_unattended(setup.bench.laser_safety, yes=yes)
     say(
         f"{'SIMULATED bench' if setup.simulated else 'bench'} '{setup.bench.bench.name}', plan {assay.name}, "
@@ -122,7 +124,7 @@ def _run(
     try:
         with open_bench(setup.bench, sim=sim) as bench:
             _script(faults, bench)
-            if assay.emits and setup.bench.laser is not None:
+            if lit:
                 bench.arm(yes=yes)
             performance = perform(assay, setup, bench, forecast)
     except OffNotConfirmedError as error:

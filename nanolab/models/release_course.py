@@ -13,9 +13,6 @@ REFERENCE_C = 37.0
 GAS_KJ_PER_MOL_K = 8.314462618e-3
 ZERO_C_IN_K = 273.15
 
-_LEVEL_K = 0.15
-"""A temperature that falls by no more than this below its highest counts as rising: noise, and a controller at rest."""
-
 
 def arrhenius(temperature_c: npt.ArrayLike, activation_energy: float) -> Array:
     """Return the factor exp[Ea/R (1/T37 - 1/T)] on a rate at 37 degC; Ea in kJ/mol."""
@@ -47,51 +44,6 @@ def through_membrane(time: Array, released: Array, membrane_rate: float) -> Arra
     inside = np.diff(released) * -np.expm1(-membrane_rate * steps) / (membrane_rate * steps)
     behind = np.concatenate([[released[0]], released[0] + np.cumsum(inside * np.exp(reach[1:]))]) * np.exp(-reach)
     return np.asarray(released - behind)
-
-
-def heated(
-    time_s: Array, temperature_c: Array, transition: float, width: float, k_fast: float, k_tail: float, parts: int = 120
-) -> Array:
-    """Return the share of a thermosensitive carrier's cargo that has left, (n,).
-
-    Carriers have their own transition temperatures, logistic about `transition` (degC) with `width` (K); those that
-    have passed it lose their cargo at k_fast, the others at k_tail times the share that has passed (both 1/s). At constant
-    temperature this is the biexponential of `nanolab.models.release_triggers.thermosensitive`. While the temperature only
-    rises (within `_LEVEL_K`) the sum over the carriers is exact; where it falls again they are followed in `parts` classes.
-    """
-    highest = np.maximum.accumulate(temperature_c)
-    if float(np.max(highest - temperature_c)) > _LEVEL_K:
-        return _in_parts(time_s, temperature_c, transition, width, k_fast, k_tail, parts)
-    passed = _passed(highest, transition, width)
-    slow = integral(time_s, k_tail * passed)
-    waiting = np.exp(-slow)
-    steps = np.diff(time_s)
-    reach = k_fast * steps
-    kept = np.exp(-reach)
-    # those that pass within a step do so evenly
-    arriving = np.diff(passed) * 0.5 * (waiting[1:] + waiting[:-1]) * -np.expm1(-reach) / np.maximum(reach, 1e-12)
-    leaking = [float(passed[0])]
-    for share, new in zip(kept.tolist(), arriving.tolist(), strict=True):
-        leaking.append(leaking[-1] * share + new)
-    return np.asarray(1.0 - (1.0 - passed) * waiting - np.array(leaking))
-
-
-def _passed(temperature_c: Array, transition: float, width: float) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip((temperature_c - transition) / width, -60.0, 60.0))))
-
-
-def _in_parts(
-    time_s: Array, temperature_c: Array, transition: float, width: float, k_fast: float, k_tail: float, parts: int
-) -> Array:
-    share = (np.arange(parts) + 0.5) / parts
-    edges = transition + width * np.log(share / (1.0 - share))
-    low, high = np.minimum(temperature_c[1:], temperature_c[:-1]), np.maximum(temperature_c[1:], temperature_c[:-1])
-    # the part of each interval for which the temperature, a straight line within it, lies above each transition
-    above = np.clip((high - edges[:, None]) / np.maximum(high - low, 1e-6), 0.0, 1.0)
-    slow = k_tail * _passed(0.5 * (low + high), transition, width)
-    steps = np.diff(time_s) * (slow + (k_fast - slow) * above)
-    gone = -np.mean(np.expm1(-np.cumsum(steps, axis=1)), axis=0)
-    return np.concatenate([[0.0], gone])
 
 
 def cut(time: Array, active: Array, kappa: float, background: Array | float = 0.0) -> Array:

@@ -109,6 +109,7 @@ def look(bench: Benchful) -> Plan:
     power_w = bench.power_w
     if power_w > 0.0:
         yield from bps.mv(bench.laser, 0.0)
+        yield from note(bench, "power", 0.0)
     lamp = Lamp(bench.spectrometer)
     for phase, on in (("dark", False), ("light", True)):
         yield from bps.mv(lamp, on)
@@ -118,6 +119,7 @@ def look(bench: Benchful) -> Plan:
     bench.state.phase = "course"
     if power_w > 0.0:
         yield from emit(bench.laser, power_w)
+        yield from note(bench, "power", power_w)
 
 
 def find_integration(bench: Benchful, kept: dict[str, float]) -> Plan:

@@ -7,7 +7,7 @@ with it; first order (kappa large) is the model that it is held against.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 MIXING_S = 3.0
 """Dead time of mixing in stirred liquid: the enzyme's activity rises over these seconds."""
 
+AT_ONCE_H = 1e-6
 FIRST_ORDER_KAPPA = 1e5
 PASSIVE = (
     FitParameter("burst", "%", True, 0.05, 100.0),
@@ -49,6 +50,9 @@ class EnzymeRun:
 
 def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: bool = False) -> Joint:
     """Fit control and sample at once; ``first_order``: only kcat/KM."""
+    # the activity jumps where the enzyme comes in
+    grid_h = [run.added_h, run.added_h + AT_ONCE_H]
+    sample = replace(run.sample, grid=run.sample.grid.with_times(grid_h))
 
     def predicted(p: Array, given: Mapping[str, float]) -> Array:
         zero_control, zero_sample, burst, k_burst, plateau, k_release, *own = p
@@ -57,7 +61,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         control = run.control.grid.moved(kelvin=given["temperature"])
         first, rest = passive_part(control, burst, k_burst, k_release, energy)
         seen = [run.control.seen(first + (plateau - burst) * rest, zero_control)]
-        grid = run.sample.grid.moved(kelvin=given["temperature"])
+        grid = sample.grid.moved(kelvin=given["temperature"])
         first, _ = passive_part(grid, burst, k_burst, k_release, energy)
         reachable = given["concentration"] * 0.01 * (plateau - burst) * run.dilution
         kappa = FIRST_ORDER_KAPPA if first_order else own[1] / reachable
@@ -65,7 +69,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         activity = _activity(grid.time, run.added_h, given["enzyme_loss"])
         active = 60.0 * kcat * given["enzyme"] / reachable * activity
         gone = cut(grid.time, active, kappa, k_release * arrhenius(grid.temperature_c, energy))
-        seen.append(run.sample.seen(first + (plateau - burst) * gone, zero_sample))
+        seen.append(sample.seen(first + (plateau - burst) * gone, zero_sample))
         return read_out(np.concatenate(seen), given)
 
     percent = np.concatenate([run.control.percent, run.sample.percent])

@@ -1,5 +1,6 @@
 """The times at which a recorded course is followed by a model: its looks, and enough of the temperatures between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ Array = npt.NDArray[np.float64]
 
 EARLY_S = 900.0
 """The cuvette warms up in minutes: until then more times are kept."""
+
+PH_STEP = 0.02
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,12 @@ class Grid:
         """Return the course with thermometer and probe corrected by these."""
         return Grid(self.time, self.temperature_c + kelvin, self.ph + ph, self.looks)
 
+    def with_times(self, times_h: Sequence[float]) -> "Grid":
+        """Return the course with these times (h) among its own: what changes at once must not be smeared over an interval."""
+        nodes = np.union1d(self.time, np.asarray(times_h, dtype=np.float64))
+        degrees, ph = (np.interp(nodes, self.time, values) for values in (self.temperature_c, self.ph))
+        return Grid(nodes, degrees, ph, np.searchsorted(nodes, self.time[self.looks]))
+
 
 def grid_of(
     look_s: Array,
@@ -38,7 +47,8 @@ def grid_of(
     """Thin a record (m,) out to about `early` times of the first minutes and `late` after them, and add the looks.
 
     Between and beyond the recorded times values are interpolated; ``start_c`` is the temperature at time 0 where it is
-    known. NaN in the pH are interpolated too; all NaN stays NaN.
+    known. Times at which the pH had moved are kept too: a step of acid is not smeared over an interval. NaN in the pH are interpolated;
+    all NaN stays NaN.
     """
     after = time_s >= 0.0
     times, degrees = time_s[after], temperature_c[after]
@@ -46,7 +56,7 @@ def grid_of(
         times, degrees = np.concatenate([[0.0], times]), np.concatenate([[start_c], degrees])
     early_s, late_s = times[times <= EARLY_S], times[times > EARLY_S]
     kept = [_thinned(early_s, early), _thinned(late_s, late)]
-    nodes = np.unique(np.concatenate([[0.0], look_s, *kept]))
+    nodes = np.unique(np.concatenate([[0.0], look_s, *kept, time_s[after][_moved(ph[after], PH_STEP)]]))
     nodes = nodes[nodes <= max(float(look_s.max()), 0.0)]
     known = np.isfinite(ph[after]) if after.any() else np.zeros(0, dtype=bool)
     acid = np.interp(nodes, time_s[after][known], ph[after][known]) if known.any() else np.full(nodes.size, np.nan)
@@ -57,3 +67,16 @@ def _thinned(times: Array, most: int) -> Array:
     if times.size <= most:
         return times
     return np.asarray(times[np.unique(np.linspace(0, times.size - 1, most).astype(int))])
+
+
+def _moved(values: Array, step: float) -> list[int]:
+    """Return the places (of (m,) values) that differ by more than `step` from the last such place, and those before them."""
+    found: list[int] = []
+    last = float("nan")
+    for index, value in enumerate(values.tolist()):
+        if value != value or abs(value - last) <= step:
+            continue
+        # the first one known has moved from nowhere
+        found += [index - 1, index] if last == last else [index]
+        last = value
+    return sorted(set(found))

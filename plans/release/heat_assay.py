@@ -4,6 +4,7 @@ The laser's hardware interlock is the safety function; what this plan checks com
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,37 +13,25 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import RefusedError
-from nanolab.quantities import Quantity
 from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay, chain
-from plans.release.bench_report import Findings, report
+from plans.release.bench_report import report
 from plans.release.enzyme_assay import dissolving, lead_looks
 from plans.release.expectation import expect
 from plans.release.grid import Grid
-from plans.release.heat import HeatRun, fit_heat, released_by_heat
-from plans.release.in_beam import READ_OUT, BeamProfile, beam_profile
+from plans.release.heat import released_by_heat
+from plans.release.heat_findings import HEAT_NAMES, LIT_NAMES, heat_findings
 from plans.release.outline import Expected, RoleCourse
-from plans.release.passive import inputs_of
-from plans.release.picture import Line
-from plans.release.record import Course, course_of, limits_of, photometry_of
+from plans.release.record import course_of, limits_of, photometry_of
 from plans.release.schedule import Step, even
 
 if TYPE_CHECKING:
-    from nanolab.bench.sample import SampleConfig
     from nanolab.journal.reader import Run
 
 Array = npt.NDArray[np.float64]
 
-NAMES = ("transition_temperature", "transition_width", "k_fast", "k_tail", "burst", "k_burst", "plateau")
-TITLES = {
-    "transition_temperature": "middle of the transition",
-    "transition_width": "width of the transition",
-    "k_fast": "rate above it",
-    "k_tail": "rate of carriers not yet past it",
-    "burst": "burst",
-    "k_burst": "rate of the burst",
-    "plateau": "plateau",
-}
-_EARLY, _LATE = 100, 260
+ORDER = ("burst", "k_burst", "plateau", "transition_temperature", "transition_width", "k_fast", "k_tail")
+"""What `released_by_heat` takes, in its order."""
+
 LAG_S = 75.0
 """About the time in which the liquid follows block or beam, for the prediction."""
 
@@ -106,20 +95,14 @@ class TriggeredAssay(ReleaseAssay):
         degrees = _wanted(own, time, float(values["temperature_c"]))
         grid = Grid(time / 3600.0, degrees, np.full(time.size, np.nan), np.arange(time.size))
         energy = setup.sample.release.activation_energy.value
-        order = (
-            "burst",
-            "k_burst",
-            "plateau",
-            "transition_temperature",
-            "transition_width",
-            "k_fast",
-            "k_tail",
-        )
+        fluence = _planned_joules(own, time) / setup.sample.release.beam_area.value
+        names = (*LIT_NAMES, "k_release") if values["trigger"] == "laser" else (*HEAT_NAMES, "k_release")
 
         def curve(v: Mapping[str, float]) -> Array:
-            return released_by_heat(grid, np.array([v[name] for name in order]), v["k_release"], energy)
+            law = [v[name] for name in ORDER]
+            return released_by_heat(grid, law, v["k_release"], energy, v.get("k_light", 0.0) * fluence)
 
-        return expect(setup.sample, (*NAMES, "k_release"), time / 3600.0, curve, "transition_temperature")
+        return expect(setup.sample, names, time / 3600.0, curve, "transition_temperature")
 
     def analyze(self, setup: Setup, runs: Mapping[str, "Run"], forecast: Forecast, ladder: bool) -> Report | None:
         """Fit dark control and sample at once; compare the other controls with what the fit says of them."""
@@ -132,7 +115,8 @@ class TriggeredAssay(ReleaseAssay):
             for role in ("same_temperature", "no_carrier")
             if role in runs
         }
-        findings = heat_findings(dark, sample, setup.sample, cautions, others)
+        lit = setup.values["trigger"] == "laser"
+        findings = heat_findings(dark, sample, setup.sample, cautions, others, lit=lit)
         findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)
         title = f"release of {setup.sample.sample.name} by {setup.values['trigger']}"
         return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)
@@ -182,71 +166,13 @@ def _wanted(course: RoleCourse, time_s: Array, base_c: float) -> Array:
     return np.array(found)
 
 
-def heat_findings(
-    dark: Course,
-    sample: Course,
-    beliefs: "SampleConfig",
-    cautions: Cautions,
-    others: Mapping[str, Course] | None = None,
-) -> Findings:
-    """Fit dark control and sample and gather what the report tells."""
-    run = HeatRun(
-        beam_profile(dark, beliefs, cautions),
-        beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE),
-    )
-    inputs = {name: q for name, q in inputs_of(beliefs).items() if name in {"temperature", "activation_energy"}}
-    inputs |= {"k_release": beliefs.expected_release.k_release, **READ_OUT}
-    joint = fit_heat(run, inputs)
-    fitted = np.split(joint.fit.fitted, [run.control.percent.size])
-    lines = [
-        Line("dark", run.control.grid.time[run.control.grid.looks], run.control.percent, fitted[0]),
-        Line("heated", run.sample.grid.time[run.sample.grid.looks], run.sample.percent, fitted[1]),
-    ]
-    controls: dict[str, Any] = {"dark": {"last_percent": float(run.control.percent[-1])}}
-    for role, course in (others or {}).items():
-        controls[role] = _control(role, course, run, joint.fit.values[2:], beliefs, cautions)
-    dose = _dose(sample)
-    return Findings(
-        joint, NAMES, "transition_temperature", {"dark": dark, "sample": sample}, lines, cautions,
-        derived={"light_energy": dose}, controls=controls, titles=TITLES, ylabel="released since the first look / %",
-    )  # fmt: skip
-
-
-def _believed(profile: BeamProfile, values: Array, beliefs: "SampleConfig") -> Array:
-    """Return what the fitted law makes of a course's own temperatures."""
-    k_release, energy = beliefs.expected_release.k_release.value, beliefs.release.activation_energy.value
-    return released_by_heat(profile.grid, values, k_release, energy)
-
-
-def _dose(course: Course) -> Quantity | None:
-    """Return the energy of the laser on the sample, J; None without a laser."""
-    if course.power_w.size < 2 or not np.any(course.power_w > 0.0):
-        return None
-    return Quantity(float(np.trapezoid(course.power_w, course.time_s)), "J")
-
-
-def _control(
-    role: str, course: Course, run: HeatRun, values: Array, beliefs: "SampleConfig", cautions: Cautions
-) -> dict[str, Any]:
-    """Compare a control with what it should show: the fitted law at its own temperatures, or no change at all."""
-    if role == "no_carrier":
-        at = (course.looks[0].wavelength_nm > 460.0) & (course.looks[0].wavelength_nm < 500.0)
-        first, last = (float(np.nanmean(look.absorbance[at])) for look in (course.looks[0], course.looks[-1]))
-        change = 100.0 * (last / first - 1.0)
-        if abs(change) > 3.0:
-            cautions.add("laser_changes_cargo", f"the laser changes free cargo by {change:+.1f} % without any carrier")
-        return {"change_percent": change}
-    profile: BeamProfile = beam_profile(course, beliefs, cautions, early=_EARLY, late=_LATE)
-    expected = profile.seen(_believed(profile, values, beliefs))
-    off = profile.percent - expected
-    rms, worst = float(np.sqrt(np.mean(off**2))), float(off[np.argmax(np.abs(off))])
-    if rms > 3.0:
-        cautions.add(
-            "light_beyond_heat",
-            f"at the same temperatures without the laser the release differs by {rms:.1f} % (rms): the light does more than "
-            "warm, or the probe does not show the temperature of the carriers",
-        )
-    return {"rms_percent": rms, "largest_percent": worst}
+def _planned_joules(course: RoleCourse, time_s: Array) -> Array:
+    """Return the laser's energy that is to have come by each time (n,), J."""
+    powers = [(step.at_s, step.value) for step in course.steps if step.what == "power"]
+    joules = np.zeros(time_s.shape)
+    for (start, power), (end, _) in pairwise([*powers, (course.seconds, 0.0)]):
+        joules += power * np.clip(time_s - start, 0.0, end - start)
+    return joules
 
 
 ASSAY = TriggeredAssay()

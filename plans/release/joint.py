@@ -74,7 +74,7 @@ def _slopes(parameters: Sequence[FitParameter], weighted: Callable[[Array], Arra
     """Return the derivatives (n, p) of weighted read-outs by the parameters, positive ones as logarithms."""
     columns = []
     for index, parameter in enumerate(parameters):
-        step = 1e-4 if parameter.positive else 1e-4 * max(abs(float(values[index])), 1.0)
+        step = 1e-4 if parameter.positive else 1e-4 * max(abs(float(values[index])), _span(parameter))
         ends = []
         for sign in (1.0, -1.0):
             moved = values.copy()
@@ -82,6 +82,11 @@ def _slopes(parameters: Sequence[FitParameter], weighted: Callable[[Array], Arra
             ends.append(weighted(moved))
         columns.append((ends[0] - ends[1]) / (2.0 * step))
     return np.column_stack(columns)
+
+
+def _span(parameter: FitParameter) -> float:
+    """Return the size on which a parameter that may be nothing counts as large: 1, or a hundredth of its range."""
+    return float(min(1.0, 0.01 * (parameter.high - parameter.low)))
 
 
 def _found(one: ProfileInterval, index: int, parameter: FitParameter, moves: Mapping[str, Array]) -> Found:

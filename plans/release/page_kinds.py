@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from plans.release import acid_assay, enzyme_assay, heat_assay, passive_assay
+from plans.release import acid_assay, enzyme_assay, heat_findings, passive_assay
 
 INPUTS = {
     "chance": "the noise of the read-outs",
@@ -17,6 +17,7 @@ INPUTS = {
     "enzyme": "the concentration of the enzyme",
     "enzyme_loss": "the enzyme's loss of activity",
     "k_release": "the rate without a trigger",
+    "fluence": "the laser's power and the area of its beam",
 }
 
 
@@ -94,18 +95,19 @@ ENZYME = Kind(
 
 HEAT = Kind(
     name="release_triggered",
-    names=heat_assay.NAMES,
-    titles=heat_assay.TITLES,
+    names=heat_findings.LIT_NAMES,
+    titles=heat_findings.TITLES,
     controls={
         "dark": "carriers, neither heated nor lit",
         "no_carrier": "free cargo in the laser's light",
         "same_temperature": "carriers at the sample's temperatures, laser off",
     },
     where="beam",
-    model="k(T(t)) along the measured temperature",
+    model="k(T(t)) along the measured temperature, with a laser also k_light along the fluence",
     definition="Carriers have transition temperatures of their own, logistic about T_m with the width w: those that the liquid's "
-    "temperature has passed lose their cargo at k_fast, the others at k_tail times the share that has passed, beside a burst. There is "
-    "no law of light, only the measured temperature T(t). "
+    "temperature has passed lose their cargo at k_fast, the others at k_tail times the share that has passed, beside a burst; T(t) is measured. "
+    "With a laser, light cuts the share 1 − e^(−k_light D) of what is held, D the fluence, beside what its warmth does; carriers at "
+    "the same temperatures without the laser tell the two apart. "
     f"{_BEAM}",
     ylabel="released since the first look / %",
     derived=("light_energy",),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nanolab.models.release_course import arrhenius, cut, heated, integral, left_by, through_membrane
+from nanolab.models.release_course import arrhenius, cut, integral, left_by, through_membrane
 from nanolab.models.release_triggers import enzyme_release, membrane_limited
 
 
@@ -33,39 +33,6 @@ def test_a_fast_membrane_does_not_overflow() -> None:
     seen = through_membrane(time, np.full(500, 100.0), 50.0)
     assert np.all(np.isfinite(seen))
     assert seen[-1] == pytest.approx(100.0)
-
-
-def biexponential(t: np.ndarray, degrees: float) -> np.ndarray:
-    share = 1.0 / (1.0 + np.exp(-(degrees - 41.0) / 0.4))
-    return np.asarray(share * (1.0 - np.exp(-0.08 * t)) + (1.0 - share) * (1.0 - np.exp(-0.003 * share * t)))
-
-
-@pytest.mark.parametrize("degrees", [39.8, 41.0, 42.3])
-def test_a_thermosensitive_carrier_at_rest_is_biexponential(degrees: float) -> None:
-    time = np.linspace(0.0, 300.0, 200)
-    assert heated(time, np.full(200, degrees), 41.0, 0.4, 0.08, 0.003) == pytest.approx(
-        biexponential(time, degrees), abs=1e-3
-    )
-
-
-def test_heating_in_stairs_is_the_same_whether_followed_at_once_or_in_parts() -> None:
-    time = np.arange(0.0, 1200.0, 2.0)
-    stairs = 39.0 + np.minimum(time / 100.0, 4.0)
-    dipped = stairs.copy()
-    dipped[3] -= 0.5  # long before anything melts: only the way of reckoning changes
-    once, parts = (heated(time, course, 41.0, 0.4, 0.08, 0.003) for course in (stairs, dipped))
-    assert parts == pytest.approx(once, abs=6e-3)
-    assert once[-1] > 0.95
-
-
-def test_a_pulse_stops_when_it_is_over() -> None:
-    time = np.arange(0.0, 400.0, 1.0)
-    degrees = np.where((time > 100.0) & (time < 110.0), 42.5, 37.0)
-    left = heated(time, degrees, 41.0, 0.4, 0.08, 0.0)
-    assert left[100] == pytest.approx(0.0, abs=0.02)
-    # nine seconds above, a second of slope on either side, one carrier in fifty not past it
-    assert left[115] == pytest.approx(0.977 * (1.0 - np.exp(-0.08 * 9.0)), abs=0.03)
-    assert left[-1] == pytest.approx(left[115], abs=0.01)
 
 
 def test_an_enzyme_is_integrated_michaelis_menten_with_its_loss() -> None:

@@ -182,3 +182,23 @@ def test_too_few_or_equal_or_too_many_percent_are_one_sentence_each() -> None:
     assert not quiet.codes
     with pytest.raises(AnalysisRefusesError, match="mixed up"):
         check_levels([130.0], 1.0, cautions)
+
+
+def test_times_may_be_added_to_a_course_and_its_looks_stay() -> None:
+    time = np.arange(0.0, 36000.0, 60.0)
+    grid = grid_of(np.array([600.0, 9000.0, 35000.0]), time, 30.0 + time / 36000.0, np.full(time.size, np.nan))
+    more = grid.with_times([1.2345, 1.2346, 2.5])
+    assert more.time.size == grid.time.size + 2  # 2.5 h is a look's own
+    assert more.time[more.looks] == pytest.approx(grid.time[grid.looks], abs=0.0)
+    assert more.temperature_c == pytest.approx(30.0 + more.time / 10.0, abs=1e-9)
+
+
+def test_a_step_of_acid_is_not_smeared_over_an_interval() -> None:
+    time = np.arange(0.0, 43200.0, 20.0)
+    ph = np.where(time < 21610.0, 7.4, 6.5)
+    ph[3] = np.nan
+    grid = grid_of(np.array([600.0, 43000.0]), time, np.full(time.size, 37.0), ph)
+    fallen = int(np.argmax(grid.ph < 7.0))
+    assert 3600.0 * (grid.time[fallen] - grid.time[fallen - 1]) == pytest.approx(20.0)
+    assert grid.ph[fallen - 1 : fallen + 1].tolist() == [7.4, 6.5]
+    assert grid.time.size < 0.15 * time.size
