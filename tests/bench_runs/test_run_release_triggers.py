@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nanolab.discovery import PAGES, load
 from nanolab.journal.reader import open_run
 from nanolab.quantities import Quantity
 from sims.world import WorldConfig
@@ -34,8 +35,17 @@ def test_acid_in_steps_gives_k_of_ph_and_the_steps_are_kept(nanolab: Callable[..
     done = nanolab("run", "release_ph", "--seed", 5, "--json", "--set", "stage_h=2", "--set", "points=9",
                    "--set", "free_hours=4", "--set", "blanks=1", "--set", "cadence_s=120")  # fmt: skip
     assert done.code == 0, done.err
+    assert [run["role"] for run in done.json["runs"]] == ["reference", "indicator", "free", "sample"]
     result = done.json["result"]
     near_truth(result, "k_acid")
+    check = result["controls"]["optical_ph"]
+    # the medium is at pH 7.40 at 25 degC and loses 0.0028 per kelvin; 0.03 is the pK's uncertainty
+    assert check["optical"]["value"] == pytest.approx(7.40 - 12.0 * 0.0028, abs=0.05)
+    assert check["probe"]["value"] == pytest.approx(check["optical"]["value"], abs=0.09)
+    assert abs(check["sigmas"]) < 2.0
+    assert "ph_disagrees" not in [caution["code"] for caution in done.json["cautions"]]
+    [note] = load(PAGES, "release_ph").view(Path(done.json["run"]["path"])).notes
+    assert "they agree" in note
     kept = result["controls"]["ph"]
     assert [step["wanted"] for step in kept] == [6.5, 5.5, 5.0]
     for step in kept:
