@@ -33,9 +33,13 @@ DEEDS: Mapping[str, Mapping[float, str]] = {
     "release_enzyme": {2.4: "enzyme", 23.5: "surfactant"},
     "release_triggered": {23.5: "surfactant"},
 }
+OPTICAL_PH = {
+    "optical": Quantity(7.41, "1", 0.032).to_json(), "probe": Quantity(7.385, "1", 0.03).to_json(), "difference": -0.025,
+    "sigmas": -0.57, "wavelength_shift_nm": 0.12, "wavelength_stretch": 1.0,
+}  # fmt: skip
 CONTROLS = {
     "release": ("free",),
-    "release_ph": ("free",),
+    "release_ph": ("indicator", "free"),
     "release_enzyme": ("control",),
     "release_triggered": ("dark",),
     "encapsulation": ("standard", "filtrate"),
@@ -198,7 +202,8 @@ def result_of(name: str, times: Array) -> dict[str, Any]:
                            "cannot_be_told_apart": ["biphasic", "weibull"]}  # fmt: skip
     if name == "release_ph":
         found["controls"] |= {"models": {"aicc_differences": {"switch": 2.0, "specific_acid": 0.0, "free": 9.0}},
-                              "ph": [{"wanted": 5.5, "first": 5.51, "mean": 5.5, "last": 5.49}]}  # fmt: skip
+                              "ph": [{"wanted": 5.5, "first": 5.51, "mean": 5.5, "last": 5.49}],
+                              "optical_ph": OPTICAL_PH}  # fmt: skip
     if name == "encapsulation":
         found = {key: found[key], "loading_capacity": None, "photometry": found["photometry"],
                  "fillings": {"standard": [9.9, 10.1], "filtrate": [2.4, 2.5], "sample": [17.7, 17.8]}}  # fmt: skip

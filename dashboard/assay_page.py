@@ -88,6 +88,8 @@ def draw(view: AssayView) -> None:
                       on_zoom_change=lambda: None)  # fmt: skip
     for words in view.problems:
         st.warning(words)
+    for words in view.notes:
+        st.markdown(words)
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Parameters")

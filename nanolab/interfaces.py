@@ -314,7 +314,7 @@ class PhProbe(Instrument, Protocol):
 class CuvetteChanger(Protocol):
     """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty`` or ``reference``. Reading: ``cuvette``.
 
-    For release assays also ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``. What is pipetted
+    For release assays also ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``, ``indicator``. What is pipetted
     into the cuvette where it stands (``enzyme``, ``surfactant``) goes through a device of the same kind, ``addition``.
     """
 

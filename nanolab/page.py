@@ -120,7 +120,7 @@ class AssayView:
 
     ``headline`` is the result in one line, ``verdict`` the word for it with z; ``limits`` of the fit window in lab
     seconds, ``window`` as used (None: all); ``stored`` whether these numbers are those in the run folder, or were made
-    for looking only.
+    for looking only; ``notes`` what the controls say of the instruments, one line each.
     """
 
     title: str
@@ -136,6 +136,7 @@ class AssayView:
     window: tuple[float, float] | None = None
     stored: bool = True
     problems: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ Operations on the control port::
     {"op": "time"}
     {"op": "advance", "seconds": 1.0}          only at full speed, only by the client that holds the clock
     {"op": "load", "cuvette": "sample"}        or "blank", "empty", "reference"
-                                               or "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate"
+                                               or "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate", "indicator"
     {"op": "add", "what": "enzyme"}            or "surfactant": pipetted into the cuvette
     {"op": "instruments"}                      where every instrument is, as in the ready line
     {"op": "faults"}                           what can go wrong with which instrument, and what is on
@@ -30,6 +30,7 @@ from sims.pace import LabClock
 LONGEST_ADVANCE_S = 86400.0
 CUVETTES = (
     "sample", "blank", "empty", "reference", "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate",
+    "indicator",
 )  # fmt: skip
 ADDITIONS = ("enzyme", "surfactant")
 _LINE_LIMIT = 65536

@@ -25,6 +25,7 @@ _WORDS = {
     "standard": "Put the cuvette with the STANDARD of the cargo into the holder",
     "filtrate": "Put the cuvette with the FILTRATE (cargo that is not in carriers) into the holder",
     "lysate": "Put the cuvette with the DISSOLVED batch (all cargo) into the holder",
+    "indicator": "Put a cuvette with the release MEDIUM and the INDICATOR (m-cresol purple) in it into the holder",
     METER: "Take the cuvette out and put the head of the power meter in its place",
 }
 
@@ -40,7 +41,7 @@ Ask = Callable[[str], Callable[[float], bool]]
 class CuvetteChanger:
     """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty``, ``reference``, or ``meter`` in its place.
 
-    For release assays: ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``.
+    For release assays: ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``, ``indicator``.
 
     Parameters
     ----------

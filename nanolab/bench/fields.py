@@ -53,5 +53,6 @@ Concentration = Annotated[Quantity, BeforeValidator(_reader("umol/L", 0.0, exclu
 PhDifference = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 1.0))]
 Area = Annotated[Quantity, BeforeValidator(_reader("cm2", 0.0, exclusive_low=True))]
 PerFluence = Annotated[Quantity, BeforeValidator(_reader("cm2/J", 0.0))]
+Pk = Annotated[Quantity, BeforeValidator(_reader("1", 0.0, 14.0))]
 MassConcentration = Annotated[Quantity, BeforeValidator(_reader("mg/L", 0.0))]
 Mass = Annotated[Quantity, BeforeValidator(_reader("g", 0.0, exclusive_low=True))]

@@ -16,6 +16,7 @@ from nanolab.bench.fields import (
     PerMolarHour,
     PerSecond,
     PhDifference,
+    Pk,
     PositiveShare,
     TemperatureChange,
     Volume,
@@ -38,6 +39,11 @@ class ReleaseTable(Table):
         default=Quantity(0.1, "K"), description="standard uncertainty of the temperature of the liquid"
     )
     ph_accuracy: PhDifference = Field(default=Quantity(0.03, "1"), description="standard uncertainty of the pH")
+    indicator_pk: Pk | None = Field(
+        default=None,
+        description="pK of m-cresol purple in your medium at the temperature of the assay, for check_ph: to be determined in "
+        "that medium with buffers of known pH (a dilute buffer is 0.1 to 0.6 above seawater, which is taken otherwise); without u: 0.6 %",
+    )
     activation_energy: MolarEnergy = Field(
         default=Quantity(80.0, "kJ/mol", 20.0),
         description="of the release: carries rates over to 37 degC; without u: 25 %",

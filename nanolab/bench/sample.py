@@ -45,6 +45,7 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "release.dose_ratio": 0.02,
     "release.beam_area": 0.05,
     "release.activation_energy": 0.25,
+    "release.indicator_pk": 0.006,
     "release.enzyme": 0.05,
     "release.addition": 0.01,
     "release.standard": 0.01,

@@ -97,7 +97,7 @@ _EXAMPLE_SAMPLE: Mapping[str, Mapping[str, Any]] = {
     "beliefs": {"power_gain": "1.00±0.03", "thermometer_gain": "1.000±0.010"},
     "expected": {"efficiency": "0.75±0.06", "heat_loss": "20±1 mW/K"},
     "particle": {"kind": "gold nanorod", "length": "43.6±4.4 nm", "diameter": "10±1 nm"},
-    "release": {},
+    "release": {"indicator_pk": "8.09±0.03"},
     "expected_release": {},
 }
 

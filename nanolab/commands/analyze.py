@@ -102,6 +102,10 @@ def command(
     from nanolab.analysis.file_options import FileOptions, settings_of
     from nanolab.analysis.tables import ReadOptions
 
+    if only_of_runs(assay, files):
+        raise typer.Exit(
+            int(analyze_runs(assay, files, given_options(context), ladder=ladder, out=out, as_json=as_json))
+        )
     analyst = find_analyst(assay)
     check_used(analyst, given_options(context))
     if blank is not None and blank_dt_k is not None:
@@ -197,12 +201,32 @@ def run(analyst: "FileAnalyst", options: "FileOptions", out: Path | None, as_jso
     return ExitCode.OK
 
 
+def only_of_runs(name: str, paths: Sequence[Path]) -> bool:
+    """Whether run folders are meant for a plan that has no analysis of files beside its own."""
+    from nanolab.discovery import ANALYSES, PLANS, entry_points_of
+
+    plan = name in entry_points_of(PLANS) and name not in entry_points_of(ANALYSES)
+    return plan and any((path / "docs.jsonl").is_file() for path in paths)
+
+
+def analyze_runs(
+    name: str, folders: Sequence[Path], given: Mapping[str, str], *, ladder: bool, out: Path | None, as_json: bool
+) -> ExitCode:
+    """Analyse run folders of a plan again; UsageError for an option that speaks of files."""
+    from nanolab.commands.reanalyze import reanalyze
+
+    strange = [written for option, written in given.items() if option != "ladder"]
+    if strange:
+        raise UsageError(f"{strange[0]}: a run of '{name}' is analysed as it was made, this option is for files")
+    return reanalyze(name, folders, ladder=ladder, out=out, as_json=as_json)
+
+
 def find_analyst(name: str) -> "FileAnalyst":
     """Return the analysis of that name; UsageError otherwise."""
     from nanolab.discovery import ANALYSES, PLANS, entry_points_of, load
 
     if name in entry_points_of(PLANS) and name not in entry_points_of(ANALYSES):
-        raise UsageError(f"the plan '{name}' has no analysis of files")
+        raise UsageError(f"the plan '{name}' has no analysis of files; give the folder of one of its runs")
     analyst: FileAnalyst = load(ANALYSES, name)
     return analyst
 

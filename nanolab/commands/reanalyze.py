@@ -63,7 +63,10 @@ def _one(assay: "Assay", folder: Path, ladder: bool) -> tuple[dict[str, Any], "R
     from nanolab.journal.reader import open_run
 
     run = open_run(folder)
-    if run.start.get("assay") != assay.name or run.start.get("role") != "sample":
+    other = run.start.get("assay")
+    if run.start.get("role") == "sample" and other and other != assay.name:
+        raise UsageError(f"{folder}: this is a run of '{other}': say `nanolab analyze {other} {folder}`")
+    if run.start.get("role") != "sample" or not other:
         raise UsageError(f"{folder}: this is no sample's run of '{assay.name}'; list them with `nanolab runs`")
     setup = setup_of(run)
     runs = {"sample": run, **{role: _referred(run, folder, role, uid) for role, uid in _references(run).items()}}

@@ -22,6 +22,7 @@ from plans.release.outline import Expected, RoleCourse
 from plans.release.passive import inputs_of, released
 from plans.release.passive_assay import TITLES as PASSIVE_TITLES
 from plans.release.passive_assay import profile_of
+from plans.release.ph_check import ROLE, check_of, indicator_course, words
 from plans.release.picture import Line
 from plans.release.record import Course, course_of, limits_of, photometry_of
 from plans.release.schedule import Step, even, looks
@@ -56,14 +57,26 @@ class AcidAssay(ReleaseAssay):
             TEMPERATURE,
             CADENCE,
             BLANKS,
+            Parameter(
+                "check_ph",
+                "choice",
+                "yes",
+                "hold the probe against an indicator in the medium, as a control before the others",
+                choices=("yes", "no"),
+            ),
         )
 
     def outline(self, values: Mapping[str, Any]) -> Sequence[RoleCourse]:
-        """Return free cargo, then carriers with a step of acid at the end of each stage. UsageError where pH rises."""
+        """Return medium with indicator where asked for, free cargo, then carriers with a step of acid at the end of each stage.
+
+        UsageError where the pH rises.
+        """
         targets = [float(value) for value in values["ph_steps"]]
         if any(later >= earlier for earlier, later in pairwise(targets)):
             raise UsageError(f"--set ph_steps={targets}: the pH must fall from step to step: the pump holds acid only")
-        return acid_courses(values, targets)
+        # runs of earlier versions have no such parameter, and had no such control
+        check = [indicator_course(values)] if values.get("check_ph") == "yes" else []
+        return [*check, *acid_courses(values, targets)]
 
     def expected(self, setup: Setup) -> Expected:
         """Predict the profile beyond the membrane, the pH falling at once at each step."""
@@ -89,6 +102,10 @@ class AcidAssay(ReleaseAssay):
         free = course_of([runs["free"]], reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         findings = acid_findings(free, sample, setup.sample, cautions, every_model=True)
+        if ROLE in runs:
+            check = check_of(runs[ROLE], reference, setup.sample, cautions)
+            findings.controls = {**findings.controls, "optical_ph": check}
+            findings.told = [("pH of the medium", line)] if (line := words(check)) else []
         findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)
         title = f"release of {setup.sample.sample.name} by acid"
         return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)

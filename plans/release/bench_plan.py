@@ -41,6 +41,7 @@ _RATE_ML_PER_MIN = 0.2
 _SMALLEST_ML = 4e-5
 _MOST_DOSES = 100
 _LARGEST_STEP = 0.15
+_LEAST_SLOPE_PER_ML = 0.5
 
 
 @dataclass
@@ -57,7 +58,7 @@ def medium(bench: Benchful, kept: Kept, *, temperature_c: float, blanks: int = 1
     """Warm the medium, find the integration time, take its dark and light spectra: the reference of all looks.
 
     With `blanks` above one the medium is put in anew that many times: independent blanks for the limit of detection. The
-    last one is the reference.
+    last one is the reference. A probe that tells no pH ends the run here, before hours are spent on controls.
     """
 
     def inner() -> Plan:
@@ -65,6 +66,8 @@ def medium(bench: Benchful, kept: Kept, *, temperature_c: float, blanks: int = 1
             yield from bps.mv(bench.cuvette, "medium")
         yield from _warm(bench, temperature_c)
         yield from _trim(bench, kept, temperature_c)
+        if bench.ph is not None:
+            yield from _read_ph(bench)
         yield from find_integration(bench, kept.integration)
         for _ in range(blanks - 1):
             yield from look(bench)
@@ -177,17 +180,27 @@ def acidify(bench: Benchful, target_ph: float) -> Plan:
             return
         # a tiny dose slowly: the pump's seconds are no longer a part of it
         rate = min(_RATE_ML_PER_MIN, 60.0 * dose_ml)
-        given = yield from dispense(bench.pump, dose_ml, rate, bench.clock, devices=bench.each_tick)
+        try:
+            given = yield from dispense(bench.pump, dose_ml, rate, bench.clock, devices=bench.each_tick)
+        except LimitTripError as trip:
+            raise LimitTripError(
+                f"{trip} (pH {ph:.2f}, on the way to {target_ph:g}); refill or free the syringe, then go on with --continue and "
+                "the uid of this run: the data are kept"
+            ) from trip
         total_ml += given
         yield from note(bench, "dosed", given)
         before, ph = ph, (yield from _read_ph(bench))
-        slope = max((before - ph) / max(given, 1e-6), 0.5)
-        missing = ph - target_ph
-        aim = min((0.8 if missing < 0.1 else 0.5) * missing, _LARGEST_STEP)
-        dose_ml = min(max(aim / slope, _SMALLEST_ML), 4.0 * dose_ml)
+        dose_ml = next_dose_ml(ph - target_ph, (before - ph) / max(given, 1e-6), dose_ml)
     raise LimitTripError(
         f"the pH is {ph:.2f} after {_MOST_DOSES} doses ({total_ml:.3g} mL), {target_ph:g} is wanted: look at acid, tube and probe"
     )
+
+
+def next_dose_ml(missing_ph: float, slope_per_ml: float, last_ml: float) -> float:
+    """Return the next dose, mL, in whole nanolitres: a pump has four digits, and refuses what they do not say."""
+    aim = min((0.8 if missing_ph < 0.1 else 0.5) * missing_ph, _LARGEST_STEP)
+    dose_ml = min(max(aim / max(slope_per_ml, _LEAST_SLOPE_PER_ML), _SMALLEST_ML), 4.0 * last_ml)
+    return round(dose_ml, 6)
 
 
 def _read_ph(bench: Benchful) -> Plan:
@@ -203,7 +216,7 @@ def _read_ph(bench: Benchful) -> Plan:
     mean = sum(found) / len(found)
     if not math.isfinite(mean):
         reason = yield from bps.rd(bench.ph.reason)
-        raise LimitTripError(f"the pH cannot be read ({reason}); the data are kept")
+        raise LimitTripError(f"the pH cannot be read ({reason}); see to the probe: the data are kept")
     return mean
 
 

@@ -26,7 +26,8 @@ class Findings:
     """What an assay's analysis hands over to the report.
 
     ``names``: the parameters of the fit that are results; ``key`` among them decides the verdict. ``derived``: quantities
-    that are not parameters. ``controls``: what the control runs showed, one entry each.
+    that are not parameters. ``controls``: what the control runs showed, one entry each; ``told``: what is
+    said of them in the table, a name and a line each.
     """
 
     joint: Joint
@@ -40,6 +41,7 @@ class Findings:
     photometry: Mapping[str, Any] = field(default_factory=dict)
     titles: Mapping[str, str] = field(default_factory=dict)
     ylabel: str = "released, as seen / %"
+    told: Sequence[tuple[str, str]] = ()
 
 
 def report(findings: Findings, expected: Expected, title: str, *, simulated: bool) -> Report:
@@ -124,6 +126,7 @@ def _rows(findings: Findings, expected: Expected, verdict: Mapping[str, Any] | N
         rows.append((findings.titles.get(name, name), text))
     for name, quantity in findings.derived.items():
         rows.append((findings.titles.get(name, name), "–" if quantity is None else number_text(quantity)))
+    rows.extend(findings.told)
     if verdict is not None:
         rows.append(
             ("verdict", f"{verdict['quantity']} {verdict['word']} with the prediction (z = {verdict['z']:+.2f})")

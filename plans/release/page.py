@@ -16,6 +16,7 @@ from plans.release.page_kinds import Kind
 from plans.release.page_panels import panels
 from plans.release.page_told import Told, told
 from plans.release.page_words import shown, unit_words
+from plans.release.ph_check import words
 from plans.release.release_report import number_text
 
 if TYPE_CHECKING:
@@ -69,7 +70,15 @@ def view_of(found: Told) -> AssayView:
         models=model_rows(found),
         stored=found.stored,
         problems=found.problems,
+        notes=ph_notes(found),
     )
+
+
+def ph_notes(found: Told) -> list[str]:
+    """Return how the pH probe stood against the indicator, in a line; empty where it was not checked."""
+    check: Mapping[str, Any] | None = (found.result.get("controls") or {}).get("optical_ph")
+    line = "" if check is None else words(check)
+    return [line[0].upper() + line[1:] + "."] if line else []
 
 
 def headline(found: Told) -> str:

@@ -10,6 +10,7 @@ from nanolab.quantities import Quantity
 from nanolab.report.chapter import Chapter, Entry, Figure
 from plans.release.page_told import Told
 from plans.release.page_words import shown
+from plans.release.ph_check import words as ph_words
 
 IN_RELEASE = "sample.toml, [release]"
 SURE = (
@@ -175,6 +176,7 @@ def controls(told: Told) -> list[Entry]:
     """Return each control: its run and what it showed."""
     shown: dict[str, Any] = told.result.get("controls") or {}
     words = {
+        "indicator": ph_words(shown.get("optical_ph") or {}),
         "free": _numbers(shown.get("free"), {"equilibrium_percent": "ends at {:.1f} % of the nominal dose"}),
         "control": _numbers(shown.get("without_enzyme"), {"last_percent": "{:.1f} % released at the end"}),
         "dark": _numbers(shown.get("dark"), {"last_percent": "{:.1f} % released at the end"}),

@@ -72,7 +72,10 @@ ACID = Kind(
     name="release_ph",
     names=acid_assay.NAMES,
     titles=acid_assay.TITLES,
-    controls={"free": "free cargo through the same membrane"},
+    controls={
+        "indicator": "medium with a pH indicator, to check the probe",
+        "free": "free cargo through the same membrane",
+    },
     where="membrane",
     model="specific acid, with burst and membrane",
     definition="The rate of the sustained part follows the recorded pH: k(pH) = k_release + k_acid (10^−pH − 10^−pH0), pH0 that "

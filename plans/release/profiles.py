@@ -161,7 +161,10 @@ def _profile(layout: _Layout, column: Column, rows: Sequence[Row], label: str, n
     sd = None if sd is None else sd[good]
     if np.any(time < 0):
         at = int(np.argmax(time < 0))
-        raise FileInvalidError(f"{table.path}, line {line[at]}: the time is negative ({time[at]:g} {layout.time_unit})")
+        raise FileInvalidError(
+            f"{table.path}, line {line[at]}: the time is negative ({time[at]:g} {layout.time_unit}); count from the moment when "
+            "carriers and medium met"
+        )
     factor = _factor(layout, column, values, cautions)
     sd = None if sd is None else _stated_sd(table, sd * factor, line)
     profile = Profile(

@@ -78,7 +78,10 @@ def course_of(runs: Sequence["Run"], reference: "Run", cautions: Cautions) -> Co
     time = np.concatenate([np.asarray(table["run_state_lab_time"], dtype=float) for table in tables]) - start_s
     looks = [look for run in runs for look in looks_of(run, reference, start_s, cautions)]
     if not looks:
-        raise AnalysisRefusesError(f"{runs[-1].path}: no spectrum of the run can be read (see the cautions)")
+        taken = any("spectra" in run.streams for run in runs)
+        why = "all are saturated or dark where the cargo absorbs" if taken else "it took none"
+        remedy = "look at lamp, fibre and cuvette, and measure again"
+        raise AnalysisRefusesError(f"{runs[-1].path}: no spectrum of the run can be read, {why}; {remedy}")
     ends = [np.asarray(table["run_state_lab_time"], dtype=float) - start_s for table in tables]
     gaps = [(float(one[-1]), float(other[0])) for one, other in pairwise(ends)]
     for start, end in gaps:
@@ -172,8 +175,9 @@ def looks_of(run: "Run", reference: "Run", start_s: float, cautions: Cautions) -
             if caution.code not in {*REFERENCE_MAX_AGE, "too_little_light"}:
                 cautions.add(caution.code, caution.text)
     if lost:
-        text = f"{lost} of {lost + len(found)} spectra are saturated or dark where the cargo absorbs, and were left out"
-        cautions.add("spectra_left_out", text)
+        role = str(run.start.get("role", "run"))
+        text = f"{role}: {lost} of {lost + len(found)} spectra are saturated or dark where the cargo absorbs, and were left out"
+        cautions.add("spectra_left_out", text, f"spectra of {role}")
     return found
 
 

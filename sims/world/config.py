@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nanolab.errors import FileInvalidError, nearest
 from sims.world.cargo_sections import CargoTable, CarrierTable, EnzymeTable, MembraneTable, PreparationTable
-from sims.world.release_sections import Buffer, Dosing, PeltierHolder, PhElectrode
+from sims.world.release_sections import Buffer, Dosing, Indicator, PeltierHolder, PhElectrode
 from sims.world.sections import (
     Ambient,
     Cuvette,
@@ -41,6 +41,7 @@ class WorldConfig(Section):
     dosing: Dosing = Dosing()
     buffer: Buffer = Buffer()
     ph_electrode: PhElectrode = PhElectrode()
+    indicator: Indicator = Indicator()
     peltier_holder: PeltierHolder = PeltierHolder()
     cargo: CargoTable = CargoTable()
     carrier: CarrierTable = CarrierTable()

@@ -1,4 +1,4 @@
-"""Tables of a world file for release assays: the syringe, the buffer, the pH electrode and the Peltier cuvette holder.
+"""Tables of a world file for release assays: the syringe, the buffer, the pH electrode, the indicator and the Peltier holder.
 
 They change nothing on a bench that serves neither a pump nor a pH meter nor a temperature-controlled holder.
 """
@@ -52,6 +52,16 @@ class PhElectrode(Section):
     lag_s: Positive = Field(default=2.0, description="time constant of the electrode in stirred liquid, s")
     unstirred_lag_s: Positive = Field(default=20.0, description="the same, mixing included, without stirring, s")
     smallest_ml: NotNegative = Field(default=0.3, description="below this volume the electrode hangs dry, mL")
+
+
+class Indicator(Section):
+    """The pH indicator, m-cresol purple, in the cuvette `indicator`: the fresh medium with the dye in it."""
+
+    concentration_umol_per_l: NotNegative = Field(default=25.0, description="dye in the cuvette, umol/L")
+    pk: Annotated[float, Field(ge=0.0, le=14.0)] = Field(
+        default=8.24, description="TRUE pK of the dye in this medium at 25 degC (1)"
+    )
+    pk_per_k: float = Field(default=-0.0135, description="change of the pK per kelvin, 1/K")
 
 
 class PeltierHolder(Section):

@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CUVETTES = (
     "sample", "blank", "empty", "reference", "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate",
+    "indicator",
 )  # fmt: skip
 """Four of the photothermal assay, then those of the release assays: medium alone, carriers or free cargo in a dialysis
-insert, carriers in the beam, and for the encapsulation a standard, a filtrate and a dissolved batch."""
+insert, carriers in the beam, for the encapsulation a standard, a filtrate and a dissolved batch, and medium with a pH indicator."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]

@@ -16,6 +16,7 @@ from sims.world.chemistry import Solutes, fresh_solutes, ph_of
 from sims.world.chromophores import Chromophore
 from sims.world.config import WorldConfig
 from sims.world.constants import Array
+from sims.world.indicator import Dye
 from sims.world.node import Contents, Node
 from sims.world.noise import generator
 from sims.world.sensors import Thermometer, lagged_ramp
@@ -25,6 +26,9 @@ NERNST_MV_PER_K = 0.198416
 """ln(10) R/F: the slope of an ideal electrode is 59.16 mV per unit of pH at 25 degC."""
 
 _ABSOLUTE_ZERO_C = -273.15
+
+WITH_INDICATOR = "indicator"
+"""The cuvette that holds medium and a pH indicator."""
 
 
 class HolderReading(NamedTuple):
@@ -63,12 +67,14 @@ class WetSide:
         self.stirring_rpm = 0.0
         self.lamp = False
         self._laws = CargoLaws(config)
-        self._behind_membrane = self._in_beam = False
+        self._behind_membrane = self._in_beam = self._dyed = False
         self._chromophore: Chromophore | None = None
+        self._dye: Dye | None = None
 
     def fresh(self, syringe_ml: float, temperature_c: float, cuvette: str = "sample") -> Contents:
         """Return the contents of a freshly filled cuvette."""
         self._behind_membrane, self._in_beam = cuvette in BEHIND_MEMBRANE, cuvette in IN_THE_BEAM
+        self._dyed = cuvette == WITH_INDICATOR
         solutes = fresh_solutes(self._config.buffer, self._config.cuvette.volume_ml)
         ph = self.ph(solutes, self._config.cuvette.volume_ml, temperature_c) if self.electrode else 7.0
         cargo = self._laws.fresh(cuvette, self._config.cuvette.volume_ml)
@@ -184,7 +190,9 @@ class WetSide:
     # --- what instruments see ---------------------------------------------------------------------------
 
     def absorbance(self, node: Node, wavelength_nm: Array, path_cm: float) -> Array | float:
-        """Return the decadic absorbance of cargo and carriers in the beam, (n,); 0 where there are none."""
+        """Return the decadic absorbance of cargo, carriers and indicator in the beam, (n,); 0 where there are none."""
+        if self._dyed and self._nodes.filled:
+            return path_cm * self._indicator_per_cm(node, wavelength_nm)
         cargo = node.contents.cargo
         if cargo is None:
             return 0.0
@@ -197,6 +205,13 @@ class WetSide:
             scatter = thick * carrier.scatter_absorbance * (wavelength_nm / 500.0) ** -carrier.scatter_exponent
             seen = seen + path_cm * self._chromophore.bound * (cargo.bound / volume) + scatter
         return np.asarray(seen, dtype=np.float64)
+
+    def _indicator_per_cm(self, node: Node, wavelength_nm: Array) -> Array:
+        own, contents, (liquid, _, _, volume) = self._config, node.contents, node.thermal
+        if self._dye is None:
+            self._dye = Dye(wavelength_nm, own.indicator)
+        dye = own.indicator.concentration_umol_per_l * contents.held * own.cuvette.volume_ml / volume
+        return self._dye.per_cm(self.ph(contents.solutes, volume, liquid), liquid, dye)
 
     def lit(self, node: Node, seconds: float) -> Node:
         """Return the node after an exposure that took `seconds` of the assay light, credited without lab time."""

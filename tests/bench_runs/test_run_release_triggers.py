@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nanolab.discovery import PAGES, load
 from nanolab.journal.reader import open_run
 from nanolab.quantities import Quantity
 from sims.world import WorldConfig
@@ -34,8 +35,17 @@ def test_acid_in_steps_gives_k_of_ph_and_the_steps_are_kept(nanolab: Callable[..
     done = nanolab("run", "release_ph", "--seed", 5, "--json", "--set", "stage_h=2", "--set", "points=9",
                    "--set", "free_hours=4", "--set", "blanks=1", "--set", "cadence_s=120")  # fmt: skip
     assert done.code == 0, done.err
+    assert [run["role"] for run in done.json["runs"]] == ["reference", "indicator", "free", "sample"]
     result = done.json["result"]
     near_truth(result, "k_acid")
+    check = result["controls"]["optical_ph"]
+    # the medium is at pH 7.40 at 25 degC and loses 0.0028 per kelvin; 0.03 is the pK's uncertainty
+    assert check["optical"]["value"] == pytest.approx(7.40 - 12.0 * 0.0028, abs=0.05)
+    assert check["probe"]["value"] == pytest.approx(check["optical"]["value"], abs=0.09)
+    assert abs(check["sigmas"]) < 2.0
+    assert "ph_disagrees" not in [caution["code"] for caution in done.json["cautions"]]
+    [note] = load(PAGES, "release_ph").view(Path(done.json["run"]["path"])).notes
+    assert "they agree" in note
     kept = result["controls"]["ph"]
     assert [step["wanted"] for step in kept] == [6.5, 5.5, 5.0]
     for step in kept:
@@ -47,23 +57,28 @@ def test_acid_in_steps_gives_k_of_ph_and_the_steps_are_kept(nanolab: Callable[..
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("world", "fault", "code", "words", "last"),
     [
-        ("ph.probe_dry@3000", "the pH"),
-        ("pump.stall@3600", "its motor stalled"),
-        ("cuvette_holder.no_coolant@3000", "cuvette_holder"),
+        ("", "ph.probe_dry@6000", 6, "the pH cannot be read", "sample"),
+        # less liquid than the electrode reaches into: known before hours are spent on controls
+        ("[cuvette]\nvolume_ml = 0.25\n", "", 6, "the probe is dry", "reference"),
+        # the syringe is at its end in the middle of the first step of acid
+        ("[dosing]\nsyringe_ml = 0.03\n", "", 6, "refill or free the syringe, then go on with --continue", "sample"),
+        ("", "cuvette_holder.no_coolant@3000", 6, "cuvette_holder", ""),
     ],
 )
 def test_a_fault_of_the_wet_side_is_a_sentence_and_the_data_stay(
-    nanolab: Callable[..., Any], tmp_path: Path, fault: str, words: str
+    nanolab: Callable[..., Any], tmp_path: Path, world: str, fault: str, code: int, words: str, last: str
 ) -> None:
+    (tmp_path / "world.toml").write_text(world)
     done = nanolab("run", "release_ph", "--json", "--set", "stage_h=0.25", "--set", "points=4", "--set", "free_hours=0.5",
-                   "--set", "blanks=1", "--fault", fault)  # fmt: skip
-    assert done.code in {4, 5, 6, 7}, done.err
+                   "--set", "blanks=1", "--world", "world.toml", *(("--fault", fault) if fault else ()))  # fmt: skip
+    assert done.code == code, done.err
     document = done.json
     assert words in document["error"]["message"]
     assert "\n" not in document["error"]["message"]
     assert document["result"] is None
+    assert not last or document["runs"][-1]["role"] == last
     assert open_run(tmp_path / document["run"]["path"]).status == "failed"
 
 

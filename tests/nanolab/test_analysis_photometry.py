@@ -12,6 +12,7 @@ import pytest
 from nanolab.analysis.calibration import calibrate
 from nanolab.analysis.optical_ph import fit_ph, m_cresol_purple_pk
 from nanolab.analysis.photometry import fit_mixture, monomer_fraction, total_from_absorbance
+from nanolab.models.indicators import TABLE_NM, m_cresol_purple_acid, m_cresol_purple_base
 
 Array = npt.NDArray[np.float64]
 
@@ -244,6 +245,20 @@ def test_optical_ph_of_a_reference_seawater() -> None:
         assert one.ph.standard_uncertainty is not None
         # of one spectrum; what differs between fillings of the cell is ten times that
         assert 5e-5 < one.ph.standard_uncertainty < 3e-4
+
+
+@needs_reference
+@pytest.mark.reference_data
+def test_bands_stand_for_the_measured_forms_of_m_cresol_purple() -> None:
+    forms = np.genfromtxt(CALIBRATION / "optical_ph_dye_endmembers_carbspec.csv", delimiter=",", names=True)
+    spectra = np.genfromtxt(CALIBRATION / "optical_ph_mcp_crm_absorbance.csv", delimiter=",", names=True)
+    nm = forms["wavelength_nm"]
+    for i in range(1, 8):
+        seen = spectra["wavelength"], spectra[f"A_{i}"]
+        table = fit_ph(*seen, nm, forms["MCP_acid"], forms["MCP_base"], 8.0)
+        bands = fit_ph(*seen, TABLE_NM, m_cresol_purple_acid(TABLE_NM), m_cresol_purple_base(TABLE_NM), 8.0)
+        assert bands.ph.value == pytest.approx(table.ph.value, abs=2e-4)
+        assert bands.residual_rms < 1e-3
 
 
 def test_ph_of_an_invented_indicator() -> None:

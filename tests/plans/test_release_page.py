@@ -237,6 +237,16 @@ def test_methods_tell_membrane_acid_enzyme_and_laser(samples: dict[str, Path], t
     assert entries["power at the sample P"].value is None
 
 
+def test_the_probe_against_the_indicator_is_one_line_of_page_and_report(samples: dict[str, Path]) -> None:
+    [note] = page_of("release_ph").view(samples["release_ph"]).notes
+    assert note.startswith("In the medium the probe shows pH 7.385 ± 0.030, the indicator 7.410 ± 0.032: they agree")
+    assert "apart by -0.025, 0.6 standard uncertainties; wavelengths shifted by +0.12 nm" in note
+    content = gather_content(samples["release_ph"])
+    entries = {entry.name: entry.value for entry in content.entries}
+    assert "they agree" in str(entries["medium with a pH indicator, to check the probe"])
+    assert page_of("release").view(samples["release"]).notes == []
+
+
 def test_a_control_that_came_after_the_sample_is_found(tmp_path: Path) -> None:
     from benchmarks.synthetic_release import start_of, write_course
 

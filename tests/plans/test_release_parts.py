@@ -11,7 +11,7 @@ from nanolab.models.chromophores import monomer_per_mol_cm
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import AcidAssay
 from plans.release.bench_assay import replayed
-from plans.release.bench_plan import CoursePlan, steps_ahead
+from plans.release.bench_plan import CoursePlan, next_dose_ml, steps_ahead
 from plans.release.bench_report import check_levels
 from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
@@ -159,6 +159,16 @@ def test_a_course_that_goes_on_does_what_was_due_and_not_what_was_done() -> None
     assert steps_ahead(whole, 0.0) == steps
     goes_on = CoursePlan("carrier", steps, 37.0, 10.0, begun_s=50.0, done=frozenset({("ph", 6.5), ("enzyme", 0.0)}))
     assert steps_ahead(goes_on, 450.0) == [steps[5], steps[3], steps[6]]
+
+
+@pytest.mark.parametrize(
+    ("missing", "slope", "last"), [(0.025, 245.6, 0.001), (1.0, 0.1, 0.0123456), (0.03, 3000.0, 5e-5)]
+)
+def test_a_dose_is_one_that_four_digits_can_say(missing: float, slope: float, last: float) -> None:
+    dose_ml = next_dose_ml(missing, slope, last)
+    assert dose_ml * 1e6 == pytest.approx(round(dose_ml * 1e6), abs=1e-6)
+    assert 4e-5 <= dose_ml <= 4.0 * last + 1e-6
+    assert dose_ml * max(slope, 0.5) < 0.16 or dose_ml == 4e-5
 
 
 def seen_course(umol_per_l: list[float]) -> Course:

@@ -161,3 +161,33 @@ def test_the_spectrometer_sees_monomer_and_dimer() -> None:
 def test_the_filtrate_holds_what_was_not_inside() -> None:
     filtrate, lysate = nmol(world("filtrate"))["free"], nmol(world("lysate"))["free"]
     assert filtrate / lysate == pytest.approx(0.14 * 0.97)
+
+
+def test_the_indicator_absorbs_by_the_true_ph_of_the_liquid_and_its_temperature() -> None:
+    def seen(**changes: Any) -> tuple[float, float]:
+        """Absorbance against the medium at 434 and 578 nm, per umol/L of dye."""
+        steady = {"cuvette__reference_offset": 0.0, "spectrometer__lamp_drift": 0.0, "spectrometer__lamp_drift_per_h": 0.0,
+                  "spectrometer__stray_light": 0.0, "spectrometer__nonlinearity": (1.0, 0.0, 0.0, 0.0)}  # fmt: skip
+        bench = world("medium", **steady, **changes)
+        dark = bench.read_counts(0.02, False, 400)
+        blank = bench.read_counts(0.02, True, 400) - dark
+        bench.load("indicator")
+        nm = bench.wavelengths_nm
+        a = -np.log10(np.maximum(bench.read_counts(0.02, True, 400) - dark, 1.0) / np.maximum(blank, 1.0))
+        dye = bench.config.indicator.concentration_umol_per_l
+        acid, base = (float(a[np.abs(nm - at) < 2.0].mean()) / dye for at in (434.0, 578.0))
+        return acid, base
+
+    warm = {"indicator__pk_per_k": 0.0, "indicator__pk": 8.0, "buffer__pka_per_k": 0.0}
+    yellow, purple = seen(**warm, buffer__initial_ph=5.0), seen(**warm, buffer__initial_ph=11.0)
+    assert yellow[1] < 0.01 * purple[1]
+    assert purple[1] == pytest.approx(0.038, rel=0.03)
+    half = seen(**warm, buffer__initial_ph=8.0)
+    assert half == pytest.approx([0.5 * (a + b) for a, b in zip(yellow, purple, strict=True)], rel=0.02)
+    # the pK falls by 0.3 between 25 and 37 degC: ten to the 0.3 is 2, and two thirds are purple
+    warmer = seen(**{**warm, "indicator__pk_per_k": -0.3 / 12.0}, buffer__initial_ph=8.0)
+    assert warmer[1] == pytest.approx(2.0 / 3.0 * purple[1], rel=0.03)
+    # twice the dye absorbs twice as much
+    assert seen(**warm, buffer__initial_ph=8.0, indicator__concentration_umol_per_l=10.0) == pytest.approx(
+        half, rel=0.03
+    )
