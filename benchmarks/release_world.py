@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanolab.analysis.spectra import Detector, Exposure, absorbance
+from plans.release.aliquots import REPLACED, SAMPLED
 from plans.release.bench_plan import EARLY_CADENCE_S
 from plans.release.grid import EARLY_S
 from plans.release.record import Course, Look, smooth_noise
@@ -111,6 +112,11 @@ def follow(
         elif step.what == "add":
             world.add(step.word)
             marks.append((world.time_s - begun, step.word, 0.0))
+        elif step.what == "sample":
+            replace = step.word == REPLACED
+            world.withdraw(step.value, replace)
+            marks.append((world.time_s - begun, SAMPLED, step.value))
+            marks += [(world.time_s - begun, REPLACED, step.value)] if replace else []
         elif step.what == "ph":
             dosed_ml = dose_to(rig, step.value, acidify or {}, read)
             # a look at this very moment came before the dose

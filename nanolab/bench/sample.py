@@ -46,6 +46,8 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "release.activation_energy": 0.25,
     "release.enzyme": 0.05,
     "release.addition": 0.01,
+    "release.withdrawal": 0.01,
+    "release.insert": 0.10,
     "release.standard": 0.01,
     "release.filter_recovery": 0.01,
     "release.dilution": 0.01,
