@@ -15,6 +15,16 @@ from plans.release.passive import Profile, left_carriers
 Array = npt.NDArray[np.float64]
 
 
+BALANCE = {
+    "released": "released in all, of the dose",
+    "removed": "removed with the samples",
+    "outside": "outside the membrane at the end",
+    "insert": "free in the insert at the end",
+    "remaining": "in carriers at the end, by the fit",
+}
+"""Amounts of a stored balance and what they are called."""
+
+
 @dataclass(frozen=True)
 class Balance:
     """Percent of the dose. ``released`` (n,): all that had left the carriers at each look, from what was seen there.

@@ -17,6 +17,9 @@ INPUTS = {
     "enzyme": "the concentration of the enzyme",
     "enzyme_loss": "the enzyme's loss of activity",
     "k_release": "the rate without a trigger",
+    "withdrawal": "the volume of an aliquot",
+    "volume": "the volume in the cuvette",
+    "insert": "the volume of the insert",
 }
 
 

@@ -138,7 +138,14 @@ def fit_passive(free: Profile, carriers: Profile, inputs: Mapping[str, Quantity]
         return bent(np.concatenate([own, other]), given["linearity"])
 
     seen, sd = np.concatenate([free.percent, carriers.percent]), np.concatenate([free.sd, carriers.sd])
-    return fit_jointly([*MEMBRANE, *BURST], predicted, seen, sd, _starts(free, carriers), inputs)
+    parameters = [*MEMBRANE, *BURST]
+    joint = fit_jointly(parameters, predicted, seen, sd, _starts(free, carriers), inputs)
+    level, membrane, drift, burst, k_burst, plateau, k_release = joint.fit.values.tolist()
+    if k_burst < k_release and burst < plateau:
+        # the same curve with its parts named the other way round: the burst is the faster one
+        start = [level, membrane, drift, plateau - burst, k_release, plateau, k_burst]
+        return fit_jointly(parameters, predicted, seen, sd, [start], inputs)
+    return joint
 
 
 def _seen_sampled(profile: Profile, left: Array, p: Array, given: Mapping[str, float]) -> Array:
