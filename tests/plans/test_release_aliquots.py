@@ -251,13 +251,15 @@ def test_without_noise_and_errors_the_fit_finds_the_truth_and_the_balance_that_o
         {"sample_ml": 0.1, "samples": 8, "replace": "yes"},
         {"sample_ml": 0.05, "samples": 6, "replace": "no"},
     ):
-        plan = with_aliquots([Step(at_s, "look") for at_s in LOOKS], settings)
-        exact = {name: np.zeros(1) for name in DRAWN}
         free, carriers, given, _ = profiles(1, settings, 0.0)[0]
+        # in the volumes that are believed, by a pipette that is right
         volume, insert = np.array([given["volume"].value]), np.array([given["insert"].value])
-        one = amounts(True, volume, insert, 1.0 + exact["withdrawal"], with_aliquots(
-            [Step(at_s, "look") for at_s in looks(8.0 * 3600.0, points=25)], settings))  # fmt: skip
-        two = amounts(False, volume, insert, 1.0 + exact["withdrawal"], plan)
+        early, late = (
+            with_aliquots([Step(at_s, "look") for at_s in times], settings)
+            for times in (looks(8.0 * 3600.0, points=25), LOOKS)
+        )
+        one = amounts(True, volume, insert, np.ones(1), early)
+        two = amounts(False, volume, insert, np.ones(1), late)
         free, carriers = replace(free, percent=one[:-1, 0]), replace(carriers, percent=two[:-1, 0])
         joint = fit_passive(free, carriers, given)
         for name in ("k_release", "k_burst", "membrane_rate", "burst", "plateau", "drift"):
