@@ -138,12 +138,11 @@ def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool)
         "enzyme_loss": Quantity(config.enzyme.enzyme_loss + 0.02 * errors["known"], "1/h", 0.02),
     }
     expected = sample.expected_release.model_copy(update=known)
-    volume = off("volume", config.cuvette.volume_ml, "mL")
     return sample.model_copy(
         update={
             "release": table,
             "expected_release": expected,
-            "sample": sample.sample.model_copy(update={"volume": volume}),
+            "sample": sample.sample.model_copy(update={"volume": off("volume", config.cuvette.volume_ml, "mL")}),
         }
     )
 

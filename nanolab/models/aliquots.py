@@ -66,10 +66,7 @@ def sampled(time: Array, released: Array, membrane_rate: float, aliquots: Aliquo
     membrane_rate, drift : float
         1/h; `drift` is the share of all liquid that evaporates per hour.
 
-    Raises
-    ------
-    ValueError
-        An aliquot that empties the vessel.
+    ValueError where an aliquot empties the vessel.
     """
     whole = aliquots.volume_ml + aliquots.insert_ml
     plain = through_membrane(time, released, membrane_rate)
@@ -84,10 +81,9 @@ def sampled(time: Array, released: Array, membrane_rate: float, aliquots: Aliquo
             raise ValueError(f"{taken:g} mL cannot be taken from {outside_ml:.3g} mL")
         before = float(plain[index] - removed[index] - uneven[index])
         gone = before * taken / total
-        # O after it: the share that stayed, in the new volume
-        stayed = before * (1.0 - taken / outside_ml)
         after_ml = outside_ml - taken + returned
-        left = stayed * (after_ml + aliquots.insert_ml) / after_ml * outside_ml / total
+        # O after it: the share that stayed, in the new volume
+        left = before * (outside_ml - taken) / after_ml * (after_ml + aliquots.insert_ml) / total
         later = time > at
         removed[later] += gone
         lost[later] += (taken - returned) / whole
