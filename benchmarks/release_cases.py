@@ -16,7 +16,7 @@ from plans.release.enzyme_assay import enzyme_courses, enzyme_findings
 from plans.release.heat_assay import TriggeredAssay, heat_courses
 from plans.release.heat_findings import heat_findings
 from plans.release.outline import RoleCourse
-from plans.release.passive_assay import passive_findings
+from plans.release.passive_assay import dialysis_courses, passive_findings
 from plans.release.record import Course
 from plans.release.schedule import Step, looks
 from sims.world.config import WorldConfig
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
     from plans.release.bench_report import Findings
 
-KINDS = ("passive", "acid", "enzyme", "heat", "light")
+KINDS = ("passive", "acid", "enzyme", "heat", "light", "sampled")
+"""The place of a kind seeds its draws: new ones come last."""
 
 IN_BEAM = {"enzyme", "heat", "light"}
 """Kinds whose carriers stand in the beam: their dose is that of the carriers."""
@@ -36,6 +37,9 @@ DECLARED = {
     "power_gain": 0.03,
 }  # fmt: skip
 """Standard uncertainties of the beliefs: relative, but of the temperature in K and the pH."""
+
+DECLARED_SAMPLED = {"withdrawal": 0.01, "volume": 0.01, "insert": 0.10}
+"""The same of what matters only where aliquots are withdrawn."""
 
 Analyse = Callable[["Case", Cautions], "Findings"]
 
@@ -64,6 +68,10 @@ def draw_case(kind: str, seed: int, *, short: bool = False) -> Case:
     rng = np.random.default_rng([20110614, KINDS.index(kind), seed])
     errors = {name: float(rng.standard_normal()) for name in DECLARED}
     changes, names, analyse = _MAKERS[kind](rng)
+    if kind == "sampled":
+        # drawn last: the worlds of the other kinds are what they were
+        errors |= {name: float(rng.standard_normal()) for name in DECLARED_SAMPLED}
+        changes["aliquot.volume_gain"] = 1.0 + DECLARED_SAMPLED["withdrawal"] * errors["withdrawal"]
     config = WorldConfig().replaced(_common(rng, errors) | changes)
     truth = {name: float(_value(config, name)) for name in names}
     return Case(kind, seed, config, truth, believed(config, errors, in_beam=kind in IN_BEAM), short, errors, analyse)
@@ -110,8 +118,9 @@ def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool)
     sample = example_sample()
 
     def off(name: str, truth: float, unit: str) -> Quantity:
-        value = truth * (1.0 + DECLARED[name] * errors[name])
-        return Quantity(value, unit, abs(value) * DECLARED[name])
+        declared = (DECLARED | DECLARED_SAMPLED)[name]
+        value = truth * (1.0 + declared * errors.get(name, 0.0))
+        return Quantity(value, unit, abs(value) * declared)
 
     enzyme = (
         config.enzyme.stock_nmol_per_l
@@ -130,6 +139,7 @@ def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool)
             "enzyme": off("enzyme", enzyme, "umol/L"),
             "addition": off("addition", config.enzyme.added_ml, "mL"),
             "beam_area": off("beam_area", config.carrier.beam_area_cm2, "cm2"),
+            "insert": off("insert", config.membrane.insert_ml, "mL"),
         }
     )
     known = {
@@ -137,12 +147,11 @@ def believed(config: WorldConfig, errors: Mapping[str, float], *, in_beam: bool)
         "enzyme_loss": Quantity(config.enzyme.enzyme_loss + 0.02 * errors["known"], "1/h", 0.02),
     }
     expected = sample.expected_release.model_copy(update=known)
-    volume = Quantity(config.cuvette.volume_ml, "mL", 0.01 * config.cuvette.volume_ml)
     return sample.model_copy(
         update={
             "release": table,
             "expected_release": expected,
-            "sample": sample.sample.model_copy(update={"volume": volume}),
+            "sample": sample.sample.model_copy(update={"volume": off("volume", config.cuvette.volume_ml, "mL")}),
         }
     )
 
@@ -171,6 +180,22 @@ def _passive(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
         )
 
     return changes, ("k_release", "k_burst", "membrane_rate"), analyse
+
+
+SAMPLING = {"sample_ml": 0.1, "samples": 8, "replace": "yes"}
+
+
+def _sampled(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], Analyse]:
+    changes, names, _ = _passive(rng)
+
+    def analyse(case: Case, cautions: Cautions) -> "Findings":
+        hours = 10.0 if case.short else 24.0
+        values = SAMPLING | {"temperature_c": 37.0, "cadence_s": 120.0}
+        free, sample = dialysis_courses(values, hours, 20 if case.short else 40, 4.0 if case.short else 8.0)
+        found = _outlined(case, [free, sample])
+        return passive_findings(found["free"], found["sample"], case.sample, cautions)
+
+    return changes, names, analyse
 
 
 def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, float] | None = None) -> dict[str, Course]:
@@ -284,4 +309,5 @@ _MAKERS: Mapping[str, Callable[[np.random.Generator], tuple[dict[str, Any], Sequ
     "enzyme": _enzyme,
     "heat": _heat,
     "light": _light,
+    "sampled": _sampled,
 }

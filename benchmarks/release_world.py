@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nanolab.analysis.spectra import Detector, Exposure, absorbance
+from plans.release.aliquots import REPLACED, SAMPLED
 from plans.release.bench_plan import EARLY_CADENCE_S
 from plans.release.grid import EARLY_S
 from plans.release.record import Course, Look, smooth_noise
@@ -129,6 +130,8 @@ def follow(
         elif step.what == "add":
             world.add(step.word)
             marks.append((world.time_s - begun, step.word, 0.0))
+        elif step.what == "sample":
+            marks += withdrawn(world, step, begun)
         elif step.what == "ph":
             dosed_ml = dose_to(rig, step.value, acidify or {}, read)
             # a look at this very moment came before the dose
@@ -136,6 +139,14 @@ def follow(
             marks.append((world.time_s - begun, "ph", step.value))
     time, degrees, ph = (np.array(column) for column in zip(*rows, strict=True))
     return Course(time, degrees, ph, marks, looks, (), np.zeros(time.size))
+
+
+def withdrawn(world: World, step: Step, begun_s: float) -> list[tuple[float, str, float]]:
+    """Take an aliquot and return its marks."""
+    replace = step.word == REPLACED
+    world.withdraw(step.value, replace)
+    words = (SAMPLED, REPLACED) if replace else (SAMPLED,)
+    return [(world.time_s - begun_s, word, step.value) for word in words]
 
 
 def _ph(rig: Rig, meter: Mapping[str, float] | None) -> float:

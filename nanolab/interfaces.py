@@ -315,7 +315,8 @@ class CuvetteChanger(Protocol):
     """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty`` or ``reference``. Reading: ``cuvette``.
 
     For release assays also ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``, ``indicator``. What is pipetted
-    into the cuvette where it stands (``enzyme``, ``surfactant``) goes through a device of the same kind, ``addition``.
+    into the cuvette where it stands (``enzyme``, ``surfactant``) goes through a device of the same kind, ``addition``. What is
+    withdrawn from it goes through ``aliquot``, which is set to mL.
     """
 
     name: str

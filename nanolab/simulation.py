@@ -104,6 +104,10 @@ class Simulation:
         """Pipette ``enzyme`` or ``surfactant`` into the cuvette."""
         self.call("add", what=what)
 
+    def withdraw(self, ml: float, replace: bool = True) -> None:
+        """Take `ml` of the liquid outside the insert, and put as much fresh medium in unless told not to."""
+        self.call("withdraw", ml=ml, replace=replace)
+
     def faults(self) -> dict[str, Any]:
         """Return what can go wrong (``faults``: instrument, fault, words) and what is on (``active``)."""
         reply = self.call("faults")

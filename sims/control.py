@@ -7,6 +7,7 @@ Operations on the control port::
     {"op": "load", "cuvette": "sample"}        or "blank", "empty", "reference"
                                                or "medium", "dialysis", "free", "carrier", "standard", "filtrate", "lysate", "indicator"
     {"op": "add", "what": "enzyme"}            or "surfactant": pipetted into the cuvette
+    {"op": "withdraw", "ml": 0.1, "replace": true}    an aliquot of what is outside the insert; fresh medium put in for it
     {"op": "instruments"}                      where every instrument is, as in the ready line
     {"op": "faults"}                           what can go wrong with which instrument, and what is on
     {"op": "fault", "instrument": "laser", "fault": "interlock_open", "on": true}
@@ -46,6 +47,9 @@ class ControlledWorld(Protocol):
 
     def add(self, what: Any) -> None:
         """Pipette this into the cuvette."""
+
+    def withdraw(self, ml: float, replace: bool = True) -> None:
+        """Take an aliquot, and put fresh medium in for it."""
 
 
 class _RefusedError(Exception):
@@ -134,6 +138,7 @@ class ControlDesk:
             "advance": self._advance,
             "load": self._load,
             "add": self._add,
+            "withdraw": self._withdraw,
             "instruments": self._list_instruments,
             "faults": self._faults,
             "fault": self._fault,
@@ -197,6 +202,18 @@ class ControlDesk:
             raise _RefusedError(f"there is no addition '{what}'; {nearest(str(what), list(ADDITIONS))}")
         self._world.add(what)
         return {"ok": True, "what": what}
+
+    def _withdraw(self, client: object, request: JsonObject) -> JsonObject:
+        ml, replace = request.get("ml"), request.get("replace", True)
+        if isinstance(ml, bool) or not isinstance(ml, int | float) or not math.isfinite(ml):
+            raise _RefusedError("withdraw needs 'ml', a finite number of millilitres")
+        if not isinstance(replace, bool):
+            raise _RefusedError("withdraw: 'replace' is true (fresh medium put in for it) or false")
+        try:
+            self._world.withdraw(float(ml), replace)
+        except ValueError as error:
+            raise _RefusedError(str(error)) from None
+        return {"ok": True, "ml": ml, "replace": replace}
 
     def _list_instruments(self, client: object, request: JsonObject) -> JsonObject:
         return {"ok": True, "instruments": self._places()}

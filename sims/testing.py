@@ -56,6 +56,7 @@ class StillWorld:
         self.stirring_rpm = 0.0
         self.lamp = False
         self.added: list[str] = []
+        self.withdrawn: list[tuple[float, bool]] = []
         self.holder_c = (25.0, 24.9, 30.0)
         self.electrode_mv: float | None = -23.664
         """The voltage of an ideal electrode at pH 7.4 and 25 degC."""
@@ -114,6 +115,12 @@ class StillWorld:
     def add(self, what: Any) -> None:
         """Note what was pipetted in."""
         self.added.append(str(what))
+
+    def withdraw(self, ml: float, replace: bool = True) -> None:
+        """Note what was withdrawn. ValueError where it is nothing."""
+        if ml <= 0.0:
+            raise ValueError(f"an aliquot of {ml:g} mL cannot be withdrawn: it must be above 0")
+        self.withdrawn.append((ml, replace))
 
     def set_lamp(self, on: bool) -> None:
         """Note whether the assay light is on."""

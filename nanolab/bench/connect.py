@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nanolab.bench.aliquot import AliquotTaker
 from nanolab.bench.config import BenchConfig, DeviceConfig
 from nanolab.bench.cuvette import CuvetteChanger, Pipette, ask_at_terminal
 from nanolab.bench.safeguard import Safeguard
@@ -246,7 +247,8 @@ def _build(bench: Bench) -> None:
         **({} if bench.safeguard is None else {"changed": bench.safeguard.begin}),
     )
     pipette = Pipette(bench.clock.now, load=None if simulation is None else simulation.add, ask=ask)
-    bench.devices = {**bench.instruments, "cuvette": changer, "addition": pipette}
+    aliquot = AliquotTaker(bench.clock.now, None if simulation is None else simulation.withdraw, ask)
+    bench.devices = {**bench.instruments, "cuvette": changer, "addition": pipette, "aliquot": aliquot}
     bench.simulated["cuvette"] = changer.simulated
 
 

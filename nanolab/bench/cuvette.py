@@ -4,10 +4,12 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ophyd.status import Status
 
+from nanolab.bench.by_hand import Ask, ByHand
 from nanolab.errors import RefusedError, UsageError, nearest
 
 METER = "meter"
@@ -34,11 +36,8 @@ _ADDITIONS = {
     "surfactant": "Pipette the SURFACTANT (it dissolves the carriers) into the cuvette",
 }
 
-Ask = Callable[[str], Callable[[float], bool]]
-"""Shows a prompt and returns a function that waits up to so many seconds for the answer."""
 
-
-class CuvetteChanger:
+class CuvetteChanger(ByHand):
     """Puts a cuvette into the beam: ``sample``, ``blank``, ``empty``, ``reference``, or ``meter`` in its place.
 
     For release assays: ``medium``, ``dialysis``, ``free``, ``carrier``, ``standard``, ``filtrate``, ``lysate``, ``indicator``.
@@ -56,7 +55,6 @@ class CuvetteChanger:
     """
 
     name = "cuvette"
-    parent = None
     words: Mapping[str, str] = _WORDS
     """What a person is asked to do, by the value to set."""
 
@@ -67,18 +65,10 @@ class CuvetteChanger:
         ask: Ask | None = None,
         changed: Callable[[str], object] = lambda _cuvette: None,
     ) -> None:
-        self._lab_time = lab_time
+        super().__init__(lab_time, ask)
         self._load = load
-        self._ask = ask
         self._changed = changed
-        self._stop = threading.Event()
         self._inside = ""
-        self._since = lab_time()
-
-    @property
-    def simulated(self) -> bool:
-        """Whether no person is asked."""
-        return self._ask is None
 
     def set(self, cuvette: str) -> Status:
         """Exchange the cuvette; done when it is in its place. UsageError for one that there is not.
@@ -90,35 +80,11 @@ class CuvetteChanger:
         if self._load is not None:
             # the simulated head looks at the sample plane in front of the holder: an empty cuvette stays unheated
             self._load("empty" if cuvette == METER else cuvette)
-        status = Status(timeout=None)
-        if self._ask is None:
-            self._done(cuvette, status)
-            return status
-        answered = self._ask(f"{self.words[cuvette]}, then press Enter: ")
-        self._stop.clear()
-        threading.Thread(
-            target=self._wait, args=(answered, cuvette, status), name=f"{self.name}-prompt", daemon=True
-        ).start()
-        return status
+        return self._confirmed(self.words[cuvette], cuvette, partial(self._done, cuvette))
 
-    def _wait(self, answered: Callable[[float], bool], cuvette: str, status: Status) -> None:
-        try:
-            while not self._stop.is_set():
-                if answered(0.2):
-                    self._done(cuvette, status)
-                    return
-            status.set_exception(RefusedError(f"the {self.name} ({cuvette}) was not confirmed"))
-        except Exception as error:  # noqa: BLE001 - the plan waits for this status: it must hear of whatever happened
-            status.set_exception(error)
-
-    def _done(self, cuvette: str, status: Status) -> None:
-        self._inside, self._since = cuvette, self._lab_time()
+    def _done(self, cuvette: str) -> None:
+        self._inside = cuvette
         self._changed(cuvette)
-        status.set_finished()
-
-    def stop(self, *, success: bool = False) -> None:
-        """Stop waiting for a person."""
-        self._stop.set()
 
     def read(self) -> dict[str, dict[str, Any]]:
         """Return what is in the holder; empty until the first exchange."""
@@ -126,15 +92,7 @@ class CuvetteChanger:
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Describe the reading."""
-        return {self.name: {"source": "operator" if self._ask else "simulation", "dtype": "string", "shape": []}}
-
-    def read_configuration(self) -> dict[str, dict[str, Any]]:
-        """Return nothing: there is nothing to configure."""
-        return {}
-
-    def describe_configuration(self) -> dict[str, dict[str, Any]]:
-        """Return nothing: there is nothing to configure."""
-        return {}
+        return {self.name: self._described("string")}
 
 
 class Pipette(CuvetteChanger):

@@ -54,6 +54,18 @@ class ReleaseTable(Table):
     addition: Volume = Field(
         default=Quantity(0.010, "mL", 0.0001), description="what one addition by pipette brings in; without u: 1 %"
     )
+    withdrawal: Gain = Field(
+        default=Quantity(1.0, "1", 0.01),
+        description="true volume of an aliquot that is withdrawn, and of the medium put back, over sample_ml; without u: 1 %",
+    )
+    insert: Volume = Field(
+        default=Quantity(0.08, "mL", 0.008),
+        description="liquid inside the dialysis insert, used where aliquots are withdrawn; without u: 10 %",
+    )
+    least_volume: Volume = Field(
+        default=Quantity(0.5, "mL"),
+        description="liquid that beam and probe need: aliquots that would leave less are refused before the start",
+    )
     standard: Concentration = Field(
         default=Quantity(10.0, "umol/L", 0.1), description="cargo in the standard of the encapsulation; without u: 1 %"
     )

@@ -48,6 +48,8 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "release.indicator_pk": 0.006,
     "release.enzyme": 0.05,
     "release.addition": 0.01,
+    "release.withdrawal": 0.01,
+    "release.insert": 0.10,
     "release.standard": 0.01,
     "release.filter_recovery": 0.01,
     "release.dilution": 0.01,

@@ -1,6 +1,8 @@
 """What the release assays have in common: runs from an outline, forecast, continuation, and the report's frame."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,15 @@ def chain(runs: Mapping[str, "Run"]) -> list["Run"]:
     """Return the runs of the sample's course, the oldest first."""
     broken_off = sorted(role for role in runs if role.startswith(CONTINUED))
     return [*(runs[role] for role in broken_off), runs["sample"]]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was done to a course before this run goes on with it (`CoursePlan`); nothing where it begins."""
+
+    begun_s: float | None = None
+    done: frozenset[tuple[str, float]] = frozenset()
+    sampled_s: float = -math.inf
 
 
 class ReleaseAssay:
@@ -95,13 +106,13 @@ class ReleaseAssay:
         make = partial(_medium, self._bench(bench), kept, float(values["temperature_c"]), int(values.get("blanks", 1)))
         yield RunStep("reference", make, MEDIUM_S)
         for one in courses:
-            make_course = partial(_course, self._bench(bench), kept, one, setup, None, frozenset())
+            make_course = partial(_course, self._bench(bench), kept, one, setup, Before())
             yield RunStep(one.role, make_course, one.seconds)
 
     def _continuation(self, setup: Setup, bench: "Bench", kept: Kept, courses: Sequence[RoleCourse]) -> RunStep:
         """Return the sample's course from its next time point on, as a run that refers to the one that broke off."""
         from nanolab.errors import AnalysisRefusesError
-        from plans.release.record import begun_s, integration_s, marks_of
+        from plans.release.record import begun_s, integration_s, marks_of, sampled_s
 
         old = setup.continued
         if old is None or old.start.get("assay") != self.name or old.start.get("role") != "sample":
@@ -116,14 +127,16 @@ class ReleaseAssay:
         kept.over_k = float(old.start.get("over_k", 0.0))
         sample = next(one for one in courses if one.role == "sample")
         done = frozenset(mark for run in _with_predecessors(setup, old) for mark in marks_of(run))
-        make = partial(_course, self._bench(bench), kept, sample, setup, begun, done)
+        last = max((sampled_s(run, begun) for run in _with_predecessors(setup, old)), default=-math.inf)
+        before_it = Before(begun, done, last)
+        make = partial(_course, self._bench(bench), kept, sample, setup, before_it)
         before: Mapping[str, str] = old.start.get("references", {})
         number = sum(role.startswith(CONTINUED) for role in before)
         references = {**before, f"{CONTINUED}{number + 1}": old.uid}
         return RunStep("sample", make, sample.seconds, {"references": references})
 
     def _bench(self, bench: "Bench") -> Benchful:
-        found = {role: bench.devices.get(role) for role in ("thermocouple", "cuvette", "addition")}
+        found = {role: bench.devices.get(role) for role in ("thermocouple", "cuvette", "addition", "aliquot")}
         wanted = {
             role: bench.devices.get(role)
             for role in ("laser", "pump", "ph")
@@ -153,15 +166,24 @@ def _course(
     kept: Kept,
     one: RoleCourse,
     setup: Setup,
-    begun: float | None,
-    done: frozenset[tuple[str, float]],
+    before: "Before",
     md: Mapping[str, Any],
 ) -> Plan:
     steps = list(one.steps)
     if one.replay:
         steps += replayed(kept.rows, one)
     keep = one.role == "sample"
-    plan = CoursePlan(one.contents, steps, one.temperature_c, one.cadence_s, begun, done, one.emits, keep)
+    plan = CoursePlan(
+        one.contents,
+        steps,
+        one.temperature_c,
+        one.cadence_s,
+        before.begun_s,
+        before.done,
+        before.sampled_s,
+        one.emits,
+        keep,
+    )
     return course(bench, kept, plan, md={**md, "over_k": kept.over_k})
 
 
@@ -215,5 +237,6 @@ def _deed(step: Step) -> str:
         "temperature": f"{step.value:g} °C",
         "power": f"laser {step.value:g} W",
         "ph": f"acid to pH {step.value:g}",
+        "sample": f"{step.value:g} mL withdrawn" + (" and replaced" if step.word else ""),
     }
     return f"{words.get(step.what, 'add ' + step.word)} {minutes}"

@@ -15,6 +15,7 @@ import bluesky.preprocessors as bpp
 from nanolab.assay import Plan
 from nanolab.errors import LimitTripError
 from plans.dispensing import dispense, pump_guard
+from plans.release.aliquots import REPLACED, SAMPLED
 from plans.release.devices import Asked, Benchful, find_integration, look, note, rows_until
 from plans.release.grid import EARLY_S
 from plans.release.schedule import Step, in_order
@@ -42,6 +43,7 @@ _SMALLEST_ML = 4e-5
 _MOST_DOSES = 100
 _LARGEST_STEP = 0.15
 _LEAST_SLOPE_PER_ML = 0.5
+_SAME_TIME_S = 0.01
 
 
 @dataclass
@@ -83,7 +85,7 @@ class CoursePlan:
     """A course: what is in the cuvette, its steps, the cadence of temperatures in s, whether a laser is used.
 
     ``begun_s``: lab time at which the course began, of a run that this one continues; the cuvette then stays where it is, and
-    ``done`` holds the marks (word, number) of what was done to it.
+    ``done`` holds the marks (word, number) of what was done to it, ``sampled_s`` when its last aliquot was taken (s since it began).
     Without ``emits`` the laser is not touched; what it does is judged by the bench's interlock. ``keep`` stores the rows in `Kept`.
     """
 
@@ -93,6 +95,7 @@ class CoursePlan:
     cadence_s: float
     begun_s: float | None = None
     done: frozenset[tuple[str, float]] = frozenset()
+    sampled_s: float = -math.inf
     emits: bool = False
     keep: bool = False
 
@@ -129,7 +132,8 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
 def steps_ahead(plan: CoursePlan, since_s: float) -> list[Step]:
     """Return the steps to do: all, or, of a course that goes on, those ahead and what the past ones left.
 
-    That is the latest temperature and power, and acid and additions that were due and not done.
+    That is the latest temperature and power, and acid and additions that were due and not done. An aliquot belongs to its time
+    point: one that was missed is not made up for, as a look is not, and one that was taken is not taken again.
     """
     steps = in_order(plan.steps)
     if plan.begun_s is None:
@@ -140,7 +144,10 @@ def steps_ahead(plan: CoursePlan, since_s: float) -> list[Step]:
         (step.what if step.what == "ph" else step.word, step.value): step for step in past if step.what in {"ph", "add"}
     }
     due = [step for mark, step in marks.items() if mark not in plan.done]
-    return [*latest.values(), *due, *(step for step in steps if step.at_s >= since_s)]
+    ahead = [step for step in steps if step.at_s >= since_s]
+    # a step is done up to half a millisecond early
+    taken = [step for step in ahead if step.what == "sample" and step.at_s <= plan.sampled_s + _SAME_TIME_S]
+    return [*latest.values(), *due, *(step for step in ahead if step not in taken)]
 
 
 def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
@@ -155,6 +162,8 @@ def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
         yield from note(bench, "power", step.value)
     elif step.what == "ph":
         yield from acidify(bench, step.value)
+    elif step.what == "sample":
+        yield from _withdraw(bench, step)
     elif step.what == "load":
         yield from bps.mv(bench.cuvette, step.word)
     elif step.what == "add":
@@ -162,6 +171,15 @@ def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
         yield from note(bench, step.word)
     else:
         raise ValueError(f"a course has no step '{step.what}'")
+
+
+def _withdraw(bench: Benchful, step: Step) -> Plan:
+    """Take an aliquot and note it; it is noted only when it is done."""
+    replace = step.word == REPLACED
+    yield from bps.abs_set(bench.aliquot, step.value, replace=replace, wait=True)
+    yield from note(bench, SAMPLED, step.value)
+    if replace:
+        yield from note(bench, REPLACED, step.value)
 
 
 def acidify(bench: Benchful, target_ph: float) -> Plan:

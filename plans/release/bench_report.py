@@ -12,6 +12,7 @@ from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
 from plans.release.expectation import judged
 from plans.release.joint import Found, Joint
+from plans.release.mass_balance import Balance
 from plans.release.outline import Expected
 from plans.release.picture import Line, Picture, draw
 from plans.release.record import Course
@@ -27,7 +28,7 @@ class Findings:
 
     ``names``: the parameters of the fit that are results; ``key`` among them decides the verdict. ``derived``: quantities
     that are not parameters. ``controls``: what the control runs showed, one entry each; ``told``: what is
-    said of them in the table, a name and a line each.
+    said of them in the table, a name and a line each. ``balance``: where aliquots were taken.
     """
 
     joint: Joint
@@ -42,6 +43,7 @@ class Findings:
     titles: Mapping[str, str] = field(default_factory=dict)
     ylabel: str = "released, as seen / %"
     told: Sequence[tuple[str, str]] = ()
+    balance: Balance | None = None
 
 
 def report(findings: Findings, expected: Expected, title: str, *, simulated: bool) -> Report:
@@ -63,10 +65,14 @@ def report(findings: Findings, expected: Expected, title: str, *, simulated: boo
     verdict = judged(expected, key)
     words = None if verdict is None else verdict.to_json()
     rows = _rows(findings, expected, words)
+    if findings.balance is not None:
+        result["mass_balance"] = findings.balance.to_json()
+        rows += findings.balance.rows()
     picture = Picture(
         title, rows[0][0] + ": " + rows[0][1], findings.lines, expected.to_json(),
         (sample.time_s / 3600.0, sample.temperature_c), simulated, findings.ylabel,
         [(time / 3600.0, what) for time, what, _ in sample.marks if what in {"enzyme", "surfactant"}],
+        () if findings.balance is None else findings.balance.taken_h.tolist(),
     )  # fmt: skip
     return Report(
         result=result,

@@ -78,6 +78,7 @@ class Benchful:
     ph: Any = None
     cuvette: Any = None
     addition: Any = None
+    aliquot: Any = None
     clock: Clock = field(default_factory=WallClock)
 
     def __post_init__(self) -> None:

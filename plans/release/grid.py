@@ -43,12 +43,13 @@ def grid_of(
     early: int = 60,
     late: int = 120,
     start_c: float | None = None,
+    deeds_s: Sequence[float] = (),
 ) -> Grid:
     """Thin a record (m,) out to about `early` times of the first minutes and `late` after them, and add the looks.
 
     Between and beyond the recorded times values are interpolated; ``start_c`` is the temperature at time 0 where it is
-    known. Times at which the pH had moved are kept too: a step of acid is not smeared over an interval. NaN in the pH are interpolated;
-    all NaN stays NaN.
+    known, ``deeds_s`` are times at which something was done to the liquid: they are kept, as are those at which the pH had moved (a
+    step of acid is not smeared over an interval). NaN in the pH are interpolated; all NaN stays NaN.
     """
     after = time_s >= 0.0
     times, degrees = time_s[after], temperature_c[after]
@@ -56,7 +57,7 @@ def grid_of(
         times, degrees = np.concatenate([[0.0], times]), np.concatenate([[start_c], degrees])
     early_s, late_s = times[times <= EARLY_S], times[times > EARLY_S]
     kept = [_thinned(early_s, early), _thinned(late_s, late)]
-    nodes = np.unique(np.concatenate([[0.0], look_s, *kept, time_s[after][_moved(ph[after], PH_STEP)]]))
+    nodes = np.unique(np.concatenate([[0.0], look_s, *kept, deeds_s, time_s[after][_moved(ph[after], PH_STEP)]]))
     nodes = nodes[nodes <= max(float(look_s.max()), 0.0)]
     known = np.isfinite(ph[after]) if after.any() else np.zeros(0, dtype=bool)
     acid = np.interp(nodes, time_s[after][known], ph[after][known]) if known.any() else np.full(nodes.size, np.nan)

@@ -5,13 +5,13 @@ standard uncertainty (JCGM 100:2008, 5.1.3); the moves add in quadrature. Positi
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from nanolab.analysis.curve_fits import FitModel, FitParameter, ModelFit, fit_model
-from nanolab.analysis.profiles import ProfileInterval, profile_intervals
+from nanolab.analysis.profiles import ProfileInterval, independent_points, profile_intervals
 from nanolab.quantities import Quantity
 
 Array = npt.NDArray[np.float64]
@@ -40,6 +40,8 @@ class Joint:
 
     fit: ModelFit
     found: Mapping[str, Found]
+    moves: Mapping[str, Array] = field(default_factory=dict)
+    """How the best fit (p,) moves when an input does by its standard uncertainty; positive parameters as logarithms."""
 
 
 def fit_jointly(
@@ -67,7 +69,27 @@ def fit_jointly(
                 np.linalg.lstsq(slopes, 0.5 * (ends[0] - ends[1]), rcond=1e-10)[0], dtype=np.float64
             )
     found = {one.name: _found(one, index, parameters[index], moves) for index, one in enumerate(intervals)}
-    return Joint(fit, found)
+    return Joint(fit, found, moves)
+
+
+def carried(joint: Joint, inputs: Mapping[str, Quantity], of: Predicted) -> tuple[Array, Array]:
+    """Return numbers (m,) that follow from a fit and its inputs, and their standard uncertainties; NaN where there is none.
+
+    Chance by the covariance of the linearised fit, widened by the memory of the residuals; an input by what it does itself and
+    through the parameters.
+    """
+    fit, parameters = joint.fit, joint.fit.model.parameters
+    central = {name: quantity.value for name, quantity in inputs.items()}
+    slopes = _slopes(parameters, lambda p: of(p, central), fit.values)
+    sizes = np.array([v if p.positive else 1.0 for p, v in zip(parameters, fit.values, strict=True)])
+    widened = fit.freedom / max(independent_points(fit) - fit.values.size, 1.0)
+    covariance = widened * fit.covariance / np.outer(sizes, sizes)
+    squares = np.einsum("ij,jk,ik->i", slopes, covariance, slopes) if np.all(np.isfinite(covariance)) else np.nan
+    for name, move in joint.moves.items():
+        u = inputs[name].standard_uncertainty or 0.0
+        ends = [of(fit.values, {**central, name: inputs[name].value + sign * u}) for sign in (1.0, -1.0)]
+        squares = squares + (0.5 * (ends[0] - ends[1]) + slopes @ move) ** 2
+    return of(fit.values, central), np.sqrt(np.asarray(squares))
 
 
 def _slopes(parameters: Sequence[FitParameter], weighted: Callable[[Array], Array], values: Array) -> Array:

@@ -28,7 +28,8 @@ def models_of(findings: "Findings") -> dict[str, Any]:
     """Rank the laws on the carriers' own profile: dK = G' - k K is undone by adding what is still behind the membrane.
 
     With O the percent seen beyond the membrane, G = O + O'/k: O' from the fitted course, so that noise is not
-    differentiated. Points from the first hour on, where the cuvette is warm.
+    differentiated. Points from the first hour on, where the cuvette is warm. Where aliquots were taken O jumps, and G is that of
+    their balance: what was seen, and what went with them.
     """
     line = findings.lines[-1]
     found = findings.joint.found
@@ -36,6 +37,8 @@ def models_of(findings: "Findings") -> dict[str, Any]:
     fitted = line.percent if line.fitted is None else line.fitted
     slope = np.gradient(fitted * (1.0 - drift * line.time_h), line.time_h)
     released = line.percent * (1.0 - drift * line.time_h) + slope / membrane
+    if findings.balance is not None:
+        released = findings.balance.released
     count = released.size
     profile = Profile("carriers", line.time_h, released, True, None, None, 1, np.arange(1, count + 1), "h", ())
     comparison = compare_laws(profile, [LAWS[name] for name in COMPARED], SETTINGS)

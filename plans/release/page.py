@@ -12,9 +12,10 @@ from nanolab.quantities import Quantity
 from nanolab.report.cells import interval_words
 from plans.release import page_kinds
 from plans.release.acid import TITLES as ACID_MODELS
+from plans.release.mass_balance import BALANCE
 from plans.release.page_kinds import Kind
 from plans.release.page_panels import panels
-from plans.release.page_told import Told, told
+from plans.release.page_told import Told, quantity, told
 from plans.release.page_words import shown, unit_words
 from plans.release.ph_check import words
 from plans.release.release_report import number_text
@@ -100,7 +101,13 @@ def parameters(found: Told) -> list[ParameterRow]:
             continue
         title = found.kind.titles.get(name, name.replace("_", " "))
         rows.append(ParameterRow(f"{title} / {unit_words(known)}", measured, predicted, sigmas(measured, predicted)))
-    return rows + _as_recorded(found)
+    return rows + _balance(found) + _as_recorded(found)
+
+
+def _balance(found: Told) -> list[ParameterRow]:
+    """Where the dose was at the end, of a run from which aliquots were taken."""
+    stored: Mapping[str, Any] = found.result.get("mass_balance") or {}
+    return [ParameterRow(f"{title} / %", quantity(stored[name])) for name, title in BALANCE.items() if name in stored]
 
 
 def _as_recorded(found: Told) -> list[ParameterRow]:

@@ -8,6 +8,7 @@ import numpy as np
 from nanolab.page import AssayView, ModelRow
 from nanolab.quantities import Quantity
 from nanolab.report.chapter import Chapter, Entry, Figure
+from plans.release.mass_balance import BALANCE, balance_words, words
 from plans.release.page_told import Told
 from plans.release.page_words import shown
 from plans.release.ph_check import words as ph_words
@@ -33,7 +34,7 @@ def chapter(told: Told, view: AssayView, models: Sequence[ModelRow]) -> Chapter:
         figures=figures,
         definition=told.kind.definition,
         methods=methods(told),
-        entries=[*read_out(told), *controls(told), *exposure(told, laser), *compared(models)],
+        entries=[*read_out(told), *controls(told), *exposure(told, laser), *balance(told), *compared(models)],
         laser_used=laser,
     )
 
@@ -64,7 +65,7 @@ def methods(told: Told) -> str:
     }[kind.where]
     stirring = _stirring(told)
     stirred = "" if stirring is None else f"It was stirred at {stirring}."
-    parts = [opening, stirred, _looks_words(told), _deeds(told), _control_words(told)]
+    parts = [opening, stirred, _looks_words(told), _deeds(told), *_aliquot_words(told), _control_words(told)]
     parts += [f"Fitted: {kind.model}." if kind.where != "batch" else "", SURE_BATCH if kind.where == "batch" else SURE]
     return " ".join(part for part in parts if part) + simulated
 
@@ -125,6 +126,29 @@ def _deeds(told: Told) -> str:
         return f"The laser warmed it in pulses of {values.get('stair_s'):g} s at {powers} W{energy}, gated off at every look."
     stairs = ", ".join(f"{degrees:g}" for degrees in values.get("temperatures_c", ()))
     return f"The holder was stepped to {stairs} °C, {values.get('stair_s'):g} s each; no laser was used."
+
+
+def _aliquot_words(told: Told) -> list[str]:
+    stored = told.result.get("mass_balance")
+    if not stored:
+        return []
+    handled = (
+        "; the control was handled alike" if "removed_percent" in (told.result["controls"].get("free") or {}) else ""
+    )
+    return [f"{words(stored)}{handled}; the fit follows each of them. Mass balance: {balance_words(stored)}."]
+
+
+def balance(told: Told) -> list[Entry]:
+    """Return where the dose was at the end, of a run from which aliquots were taken; nothing of others."""
+    stored, group = told.result.get("mass_balance"), "Mass balance"
+    if not stored:
+        return []
+    each = [f"{Quantity.from_json(one['removed']).value:.2g} % at {one['time_h']:.3g} h" for one in stored["samples"]]
+    return [
+        Entry(group, "samples", words(stored)),
+        Entry(group, "removed with each sample", "; ".join(each)),
+        *(Entry(group, title, _words(stored[name])) for name, title in BALANCE.items()),
+    ]
 
 
 def _control_words(told: Told) -> str:

@@ -18,6 +18,9 @@ INPUTS = {
     "enzyme_loss": "the enzyme's loss of activity",
     "k_release": "the rate without a trigger",
     "fluence": "the laser's power and the area of its beam",
+    "withdrawal": "the volume of an aliquot",
+    "volume": "the volume in the cuvette",
+    "insert": "the volume of the insert",
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from nanolab.analysis.readout import in_window
 from nanolab.page import Array, Level, Panel, Role, Trace
+from plans.release.mass_balance import words as aliquot_words
 from plans.release.page_told import Told
 from plans.release.record import Course, Look
 
@@ -60,6 +61,14 @@ def _released(told: Told, course: Course | None) -> Panel:
     for index, (label, hours, percent, _) in enumerate(curves):
         traces.append(Trace(label, hours, percent, _SAMPLE if index == len(curves) - 1 else _CONTROL, "points"))
     words = f"{curves[-1][1].size} looks; fitted: {told.kind.model}"
+    taken = (told.result.get("mass_balance") or {}).get("samples") or []
+    if taken:
+        at = np.array([one["time_h"] for one in taken], dtype=float)
+        # on the curve where each was withdrawn
+        traces.append(
+            Trace("aliquot withdrawn", at, np.interp(at, curves[-1][1], curves[-1][2]), "predicted", "points")
+        )
+        words += f"; {aliquot_words(told.result['mass_balance'])}"
     return Panel(
         "released", "Released on top of the prediction", "t / h", told.kind.ylabel, traces, _spans(course), _marks(course),
         area="left tall", link=HOURS, words=words,

@@ -9,12 +9,16 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import AnalysisRefusesError
+from nanolab.models.aliquots import sampled
 from nanolab.models.release_course import arrhenius, through_membrane
+from plans.release.aliquots import PARAMETERS as ALIQUOTS
+from plans.release.aliquots import SAMPLED, check_aliquots, check_taken, planned, taken_from, with_aliquots
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay, chain
 from plans.release.bench_report import Findings, check_levels, report
 from plans.release.expectation import expect
 from plans.release.grid import Grid, grid_of
 from plans.release.laws_on_bench import models_of
+from plans.release.mass_balance import balance_of, removed_from
 from plans.release.outline import Expected, RoleCourse
 from plans.release.passive import Profile, fit_passive, inputs_of, released
 from plans.release.record import Course, course_of, limits_of, photometry_of, seen_free
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]
 
+JUST_AFTER_H = 1e-4
 FEWEST_LOOKS = 5
 LEAST_SEEN = 2.0
 """Percent of the dose by which what is seen must change."""
@@ -46,7 +51,8 @@ def dialysis_courses(values: Mapping[str, Any], hours: float, points: int, free_
     temperature, cadence = float(values["temperature_c"]), float(values["cadence_s"])
 
     def steps(length_h: float, count: int) -> list[Step]:
-        return [Step(at_s, "look") for at_s in looks(3600.0 * length_h, points=count)]
+        # the control is handled as the sample is
+        return with_aliquots([Step(at_s, "look") for at_s in looks(3600.0 * length_h, points=count)], values)
 
     return [
         RoleCourse("free", "free", steps(free_hours, min(points, 25)), temperature, cadence),
@@ -69,15 +75,25 @@ class PassiveAssay(ReleaseAssay):
             TEMPERATURE,
             CADENCE,
             BLANKS,
+            *ALIQUOTS,
         )
 
     def outline(self, values: Mapping[str, Any]) -> Sequence[RoleCourse]:
         """Return free cargo and carriers."""
         return dialysis_courses(values, float(values["hours"]), int(values["points"]), float(values["free_hours"]))
 
+    def forecast(self, setup: Setup) -> Forecast:
+        """Predict from the files alone. RefusedError where there is not enough liquid for the aliquots."""
+        check_aliquots(_sample_steps(self, setup), setup.values, setup.sample)
+        return super().forecast(setup)
+
     def expected(self, setup: Setup) -> Expected:
-        """Predict the profile beyond the membrane at constant temperature."""
+        """Predict the profile beyond the membrane at constant temperature, thinned by the planned aliquots."""
         time = np.concatenate([[0.0], np.geomspace(0.02, float(setup.values["hours"]), 80)])
+        taken = planned(_sample_steps(self, setup), setup.sample)
+        if taken is not None:
+            # either side of each: the curve steps
+            time = np.unique(np.concatenate([time, taken.time_h, np.minimum(taken.time_h + JUST_AFTER_H, time[-1])]))
         degrees = float(setup.values["temperature_c"])
         energy = setup.sample.release.activation_energy.value
         grid = Grid(time, np.full(time.size, degrees), np.full(time.size, np.nan), np.arange(time.size))
@@ -85,6 +101,8 @@ class PassiveAssay(ReleaseAssay):
         def curve(v: Mapping[str, float]) -> Array:
             rate = v["k_release"] * arrhenius(grid.temperature_c, energy)
             left = released(grid, min(v["burst"], v["plateau"]), v["k_burst"], v["plateau"], rate, energy)
+            if taken is not None:
+                return sampled(time, left, v["membrane_rate"], taken).seen
             return through_membrane(time, left, v["membrane_rate"])
 
         return expect(setup.sample, NAMES, time, curve, "k_release")
@@ -96,6 +114,7 @@ class PassiveAssay(ReleaseAssay):
         free = course_of([runs["free"]], reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         findings = passive_findings(free, sample, setup.sample, cautions)
+        check_taken(sample, _sample_steps(self, setup), cautions)
         findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)
         found = report(
             findings, forecast.inputs["expected"], f"release of {setup.sample.sample.name}", simulated=setup.simulated
@@ -103,6 +122,10 @@ class PassiveAssay(ReleaseAssay):
         if found.result is not None:
             found.result["models"] = models_of(findings)
         return found
+
+
+def _sample_steps(assay: PassiveAssay, setup: Setup) -> Sequence[Step]:
+    return next(one.steps for one in assay.outline(setup.values) if one.role == "sample")
 
 
 def profile_of(course: Course, sample: "SampleConfig") -> Profile:
@@ -117,7 +140,9 @@ def profile_of(course: Course, sample: "SampleConfig") -> Profile:
             f"the cargo that is seen stays within {np.ptp(percent):.2g} % of the dose: nothing comes through the membrane, or "
             "nothing was filled in"
         )
-    return Profile(grid_of(times, course.time_s, course.temperature_c, course.ph), percent)
+    taken = taken_from(course, sample)
+    deeds = [time for time, _ in course.when(SAMPLED)]
+    return Profile(grid_of(times, course.time_s, course.temperature_c, course.ph, deeds_s=deeds), percent, taken)
 
 
 def passive_findings(free: Course, carriers: Course, sample: "SampleConfig", cautions: Cautions) -> Findings:
@@ -125,7 +150,9 @@ def passive_findings(free: Course, carriers: Course, sample: "SampleConfig", cau
     from plans.release.picture import Line
 
     one, other = profile_of(free, sample), profile_of(carriers, sample)
-    joint = fit_passive(one, other, inputs_of(sample))
+    inputs = inputs_of(sample, aliquots=one.taken is not None or other.taken is not None)
+    joint = fit_passive(one, other, inputs)
+    balance = balance_of(other, joint, inputs, sample.release.dose_ratio.value)
     scale = 100.0 / joint.found["level"].value
     fitted = np.split(joint.fit.fitted, [one.percent.size])
     lines = [
@@ -134,7 +161,7 @@ def passive_findings(free: Course, carriers: Course, sample: "SampleConfig", cau
     ]
     drift = joint.found["drift"]
     u_ratio = 100.0 * (sample.release.dose_ratio.standard_uncertainty or 0.0)
-    undrifted = lines[-1].percent * (1.0 - drift.value * lines[-1].time_h)
+    undrifted = lines[-1].percent * (1.0 - drift.value * lines[-1].time_h) if balance is None else balance.released
     check_levels(undrifted.tolist(), u_ratio, cautions)
     membrane, rate = joint.found["membrane_rate"].value, joint.found["k_release"].value
     if membrane < 3.0 * rate:
@@ -146,9 +173,11 @@ def passive_findings(free: Course, carriers: Course, sample: "SampleConfig", cau
     controls = {
         "free": {"equilibrium_percent": float(joint.found["level"].value), "last_percent_of_it": float(free_end)}
     }
+    if one.taken is not None:
+        controls["free"]["removed_percent"] = removed_from(one, joint, inputs)
     return Findings(
         joint, NAMES, "k_release", {"free": free, "sample": carriers}, lines, cautions,
-        derived={"drift": drift.quantity}, controls=controls, titles=TITLES,
+        derived={"drift": drift.quantity}, controls=controls, titles=TITLES, balance=balance,
     )  # fmt: skip
 
 

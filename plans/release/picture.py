@@ -41,6 +41,8 @@ class Picture:
     simulated: bool = False
     ylabel: str = "released, as seen / %"
     marks: Sequence[tuple[float, str]] = field(default_factory=tuple)
+    aliquots: Sequence[float] = ()
+    """Times in h at which an aliquot was withdrawn."""
 
 
 def draw(picture: Picture) -> bytes:
@@ -85,6 +87,11 @@ def _curve(axes: "Axes", picture: Picture) -> None:
     for time, word in picture.marks:
         axes.axvline(time, color="black", linewidth=0.6, linestyle=":")
         axes.annotate(word, (time, 0.0), fontsize=7, rotation=90, va="bottom", xycoords=("data", "axes fraction"))
+    if picture.aliquots:
+        axes.plot(
+            picture.aliquots, [0.02] * len(picture.aliquots), "v", color="black", markersize=4.0, label="aliquot withdrawn",
+            transform=axes.get_xaxis_transform(),
+        )  # fmt: skip
     axes.set_ylabel(picture.ylabel)
     axes.set_title(textwrap.fill(picture.subtitle, SUBTITLE_LETTERS), fontsize=9, loc="left")
     axes.legend(fontsize=8, frameon=False)

@@ -1,5 +1,6 @@
 """From run folders to courses: read-outs at their times, temperature and pH in between, what was done when."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,6 +15,7 @@ from nanolab.analysis.readout import Reading, between, free_cargo, in_window, sc
 from nanolab.analysis.spectra import AbsorbanceSpectrum, Detector, Exposure, absorbance
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
+from plans.release.aliquots import SAMPLED
 
 if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
@@ -129,6 +131,11 @@ def _marks(run: "Run", start_s: float) -> list[tuple[float, str, float]]:
 def marks_of(run: "Run") -> list[tuple[str, float]]:
     """Return word and number of every mark of a run."""
     return [(what, value) for _, what, value in _marks(run, 0.0)]
+
+
+def sampled_s(run: "Run", begun: float) -> float:
+    """Return when the last aliquot was taken in a run, s since lab time `begun`; minus infinity where none was."""
+    return max((time for time, what, _ in _marks(run, begun) if what == SAMPLED), default=-math.inf)
 
 
 def _temperature(run: "Run", table: Mapping[str, Any]) -> Array:

@@ -11,7 +11,8 @@ class Step:
     """One thing to do `at_s` lab seconds after carriers and medium met.
 
     ``what``: ``look`` (spectra), ``temperature`` (value degC), ``power`` (value W on the sample), ``ph`` (value pH, by dosing
-    acid), ``add`` (word ``enzyme`` or ``surfactant``), ``load`` (word: another filling of the cuvette).
+    acid), ``add`` (word ``enzyme`` or ``surfactant``), ``load`` (word: another filling of the cuvette),
+    ``sample`` (value mL withdrawn; word ``replaced`` where as much fresh medium is put in).
     """
 
     at_s: float

@@ -88,6 +88,15 @@ class MembraneTable(Section):
     insert_ml: Positive = Field(default=0.08, description="liquid inside, mL")
 
 
+class AliquotTable(Section):
+    """What a pipette takes out of the cuvette, and puts back."""
+
+    volume_gain: Positive = Field(
+        default=1.004,
+        description="true volume of an aliquot, and of the medium put back, over the volume asked for (1)",
+    )
+
+
 class EnzymeTable(Section):
     """An enzyme that cuts the cargo's linker; it is added by pipette, as is the surfactant that dissolves the carriers."""
 

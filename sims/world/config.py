@@ -8,7 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from nanolab.errors import FileInvalidError, nearest
-from sims.world.cargo_sections import CargoTable, CarrierTable, EnzymeTable, MembraneTable, PreparationTable
+from sims.world.cargo_sections import (
+    AliquotTable,
+    CargoTable,
+    CarrierTable,
+    EnzymeTable,
+    MembraneTable,
+    PreparationTable,
+)
 from sims.world.release_sections import Buffer, Dosing, Indicator, PeltierHolder, PhElectrode
 from sims.world.sections import (
     Ambient,
@@ -46,6 +53,7 @@ class WorldConfig(Section):
     cargo: CargoTable = CargoTable()
     carrier: CarrierTable = CarrierTable()
     membrane: MembraneTable = MembraneTable()
+    aliquot: AliquotTable = AliquotTable()
     enzyme: EnzymeTable = EnzymeTable()
     preparation: PreparationTable = PreparationTable()
 

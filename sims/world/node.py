@@ -17,6 +17,10 @@ class Contents(NamedTuple):
     dosed_ml: float = 0.0
     """Went into the cuvette since it was filled, less what was withdrawn."""
     spilled_ml: float = 0.0
+    withdrawn_ml: float = 0.0
+    """Went with aliquots since it was filled, put back or not."""
+    removed_nmol: float = 0.0
+    """Cargo that went with them, free or in carriers."""
     ph: float = 7.0
     """True pH; followed only where there is a glass electrode."""
     electrode_ph: float = 7.0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nanolab.errors import nearest
+from sims.world.aliquot import without_aliquot
 from sims.world.cargo import ADDITIONS, BEHIND_MEMBRANE, IN_THE_BEAM, CargoLaws
 from sims.world.chemistry import Solutes, fresh_solutes, ph_of
 from sims.world.chromophores import Chromophore
@@ -187,6 +188,18 @@ class WetSide:
         thermal = (liquid + (air_c - liquid) * own.added_ml / after, wall, holder, after)
         return node._replace(thermal=thermal, contents=contents._replace(cargo=cargo))
 
+    def withdrawn(self, node: Node, ml: float, air_c: float, *, replace: bool) -> Node:
+        """Return the node after an aliquot of nominally `ml`, replaced by fresh medium or not. ValueError: not so much there."""
+        node = without_aliquot(
+            node, self._config, self._laws, ml * self._config.aliquot.volume_gain,
+            replace=replace, air_c=air_c, behind_membrane=self._behind_membrane,
+        )  # fmt: skip
+        contents = node.contents
+        if not replace or (contents.cargo is None and not self.electrode):
+            return node
+        ph = self.ph(contents.solutes, node.thermal[3], node.thermal[0])
+        return node._replace(contents=contents._replace(ph=ph))
+
     # --- what instruments see ---------------------------------------------------------------------------
 
     def absorbance(self, node: Node, wavelength_nm: Array, path_cm: float) -> Array | float:
@@ -257,6 +270,7 @@ class WetSide:
                 "held": contents.held,
                 "plunger_mm_per_s": self.plunger_mm_per_s,
             },
+            "aliquots": {"withdrawn_ml": contents.withdrawn_ml, "removed_nmol": contents.removed_nmol},
             "holder": {
                 "peltier": self.peltier,
                 "heat_w": self._nodes.holder_heat_w,
@@ -309,6 +323,17 @@ class WetWorld:
         if not self._nodes.filled:
             raise ValueError(f"the {what} has no liquid to go into: no filled cuvette is in the holder")
         self._set_node(self._wet.added(self._commit(), what, self._ambient(self._now)))
+
+    def withdraw(self, ml: float, replace: bool = True) -> None:
+        """Take an aliquot of nominally `ml` of what is outside the insert, and put as much fresh medium in unless told not to.
+
+        ValueError on a volume that is not positive, or where there is not so much liquid.
+        """
+        if not 0.0 < ml < math.inf:
+            raise ValueError(f"an aliquot of {ml:g} mL cannot be withdrawn: it must be above 0")
+        if not self._nodes.filled:
+            raise ValueError("there is no liquid to withdraw: no filled cuvette is in the holder")
+        self._set_node(self._wet.withdrawn(self._commit(), ml, self._ambient(self._now), replace=replace))
 
     def set_lamp(self, on: bool) -> None:
         """Let the assay light be on or off from now on: it bleaches the cargo that it meets."""

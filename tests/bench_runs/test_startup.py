@@ -20,7 +20,7 @@ def test_a_script_can_run_a_plan_with_what_startup_offers(tmp_path: Path) -> Non
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(
-        "1 ['addition', 'cuvette', 'laser', 'powermeter', 'spectrometer', 'thermocouple'] True"
+        "1 ['addition', 'aliquot', 'cuvette', 'laser', 'powermeter', 'spectrometer', 'thermocouple'] True"
     )
     assert [run.status for run in find_runs(tmp_path / "runs")] == ["finished"]
     assert "NOT CONFIRMED" not in done.stderr

@@ -84,6 +84,9 @@ class FakeSimulation:
     def add(self, what: str) -> None:
         self.loaded.append(f"add {what}")
 
+    def withdraw(self, ml: float, replace: bool = True) -> None:
+        self.loaded.append(f"withdraw {ml:g} {replace}")
+
     def close(self) -> None:
         LOG.append("end of simulation")
 
@@ -287,7 +290,8 @@ def test_a_bench_that_is_serving_is_joined_and_its_clock_taken() -> None:
         assert "advance 0" in LOG
         bench.devices["cuvette"].set("blank")
         bench.devices["cuvette"].set("meter")
-    assert simulation.loaded == ["blank", "empty"]
+        bench.devices["aliquot"].set(0.1, replace=False)
+    assert simulation.loaded == ["blank", "empty", "withdraw 0.1 False"]
     assert LOG[-1] == "end of simulation"
 
 

@@ -247,6 +247,34 @@ def test_the_probe_against_the_indicator_is_one_line_of_page_and_report(samples:
     assert page_of("release").view(samples["release"]).notes == []
 
 
+def test_aliquots_stand_on_the_curve_in_the_methods_and_in_the_balance(tmp_path: Path) -> None:
+    sample = write_release(tmp_path, settings=("sample_ml=0.1",))
+    plain = page_of("release").view(sample)
+    assert "aliquot withdrawn" not in [trace.label for trace in panels_of(plain)["released"].traces]
+    document = json.loads((sample / "result.json").read_bytes())
+    amount = Quantity(12.0, "%", 0.5).to_json()
+    taken = [{"time_h": at, "withdrawn_ml": 0.1, "replaced_ml": 0.1, "removed": amount} for at in (1.0, 6.0)]
+    parts = dict.fromkeys(("released", "removed", "outside", "insert", "remaining"), amount)
+    document["result"]["mass_balance"] = {"samples": taken, **parts}
+    document["result"]["controls"]["free"]["removed_percent"] = 20.0
+    (sample / "result.json").write_text(json.dumps(document))
+    view = page_of("release").view(sample)
+    panel = panels_of(view)["released"]
+    trace = next(trace for trace in panel.traces if trace.label == "aliquot withdrawn")
+    curve = next(trace for trace in panel.traces if trace.label == "sample")
+    assert trace.x.tolist() == [1.0, 6.0]
+    np.testing.assert_allclose(trace.y, np.interp([1.0, 6.0], curve.x, curve.y))
+    assert "2 samples of 0.1 mL were withdrawn and replaced by fresh medium" in panel.words
+    rows = {row.name: row.measured for row in view.parameters}
+    assert rows["removed with the samples / %"] == Quantity.from_json(amount)
+    content = gather_content(sample)
+    assert "replaced by fresh medium; the control was handled alike; the fit follows each" in content.chapter.methods
+    assert "12.00 ± 0.50 % was in carriers by the fit" in content.chapter.methods
+    entries = {(entry.group, entry.name): entry.value for entry in content.entries}
+    assert entries["Mass balance", "removed with each sample"] == "12 % at 1 h; 12 % at 6 h"
+    assert entries["Mass balance", "released in all, of the dose"] == "12.00 ± 0.50 %"
+
+
 def test_a_control_that_came_after_the_sample_is_found(tmp_path: Path) -> None:
     from benchmarks.synthetic_release import start_of, write_course
 

@@ -84,6 +84,12 @@ def test_only_the_holder_advances_until_it_disconnects() -> None:
         b'{"op": "load", "cuvette": "samples"}',
         b'{"op": "load"}',
         b'{"op": "load", "cuvette": ["sample"]}',
+        b'{"op": "withdraw"}',
+        b'{"op": "withdraw", "ml": "0.1"}',
+        b'{"op": "withdraw", "ml": true}',
+        b'{"op": "withdraw", "ml": NaN}',
+        b'{"op": "withdraw", "ml": -0.1}',
+        b'{"op": "withdraw", "ml": 0.1, "replace": "yes"}',
         b'{"op": "fault", "instrument": "laser", "fault": "x", "on": true}',
         b'{"op": "fault", "instrument": ["laser"], "fault": "x", "on": true}',
         b'{"op": "fault", "instrument": "powermeter", "fault": "x", "on": true}',
@@ -100,8 +106,17 @@ def test_bad_requests_get_a_sentence_and_change_nothing(line: bytes) -> None:
     assert answer["time_s"] == 0.0
     assert desk.world.cuvette == "sample"
     assert desk.meter.active == set()
+    assert desk.world.withdrawn == []
     # a refused advance takes no lease
     assert ask(desk.session(), {"op": "advance", "seconds": 1})["ok"]
+
+
+def test_an_aliquot_is_withdrawn_and_replaced_unless_told_otherwise() -> None:
+    desk = Desk()
+    answer = ask(desk.session(), {"op": "withdraw", "ml": 0.1})
+    assert (answer["ml"], answer["replace"]) == (0.1, True)
+    assert ask(desk.session(), {"op": "withdraw", "ml": 0.2, "replace": False})["ok"]
+    assert desk.world.withdrawn == [(0.1, True), (0.2, False)]
 
 
 def test_unknown_operation_names_the_nearest() -> None:
