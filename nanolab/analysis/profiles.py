@@ -7,7 +7,7 @@ resemble each other are worth n (1 - r)/(1 + r) independent ones. The white-nois
 first step of the search.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,15 +55,18 @@ class ProfileInterval:
         return Quantity(self.value, self.unit, self.standard_uncertainty, (self.low, self.high))
 
 
-def profile_intervals(fit: ModelFit) -> list[ProfileInterval]:
-    """Return the interval of every parameter of a fit, in its order."""
+def profile_intervals(fit: ModelFit, without: Container[str] = ()) -> list[ProfileInterval]:
+    """Return the interval of every parameter of a fit, in its order; those `without` (names) have none, which saves their search."""
     why = _no_interval(fit)
-    if why is not None:
-        return [
-            ProfileInterval(p.name, float(v), p.unit, None, None, None, why)
-            for p, v in zip(fit.model.parameters, fit.values, strict=True)
-        ]
-    return [_interval(fit, index) for index in range(fit.values.size)]
+    found = []
+    for index, parameter in enumerate(fit.model.parameters):
+        reason = "no interval was asked for" if parameter.name in without else why
+        if reason is None:
+            found.append(_interval(fit, index))
+        else:
+            value = float(fit.values[index])
+            found.append(ProfileInterval(parameter.name, value, parameter.unit, None, None, None, reason))
+    return found
 
 
 def _no_interval(fit: ModelFit) -> str | None:
@@ -201,7 +204,15 @@ class _Profile:
     def __call__(self, value: float) -> float:
         fit = self.fit
         start = fit.values if self.last is None else self.last
-        scale = np.where(np.abs(fit.values) > 0, np.abs(fit.values), 1.0)
+        scale = _sizes(fit)
         problem = Problem(fit.model, fit.x, fit.y, fit.sd, scale, {self.index: value})
         self.last, ss = problem.descend(start)
         return ss
+
+
+def _sizes(fit: ModelFit) -> Array:
+    """Return steps of order one for the parameters (p,): their size, but no less than a thousandth of the range of one that may be 0."""
+    ranges = np.array([0.0 if p.positive else p.high - p.low for p in fit.model.parameters])
+    least = np.where(np.isfinite(ranges) & (ranges > 0.0), 1e-3 * ranges, 0.0)
+    sizes = np.maximum(np.abs(fit.values), least)
+    return np.where(sizes > 0.0, sizes, 1.0)

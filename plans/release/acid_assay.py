@@ -13,8 +13,9 @@ from nanolab.errors import AnalysisRefusesError, UsageError
 from nanolab.models.release_course import arrhenius, through_membrane
 from nanolab.quantities import Quantity
 from plans.release.acid import PhSteps, fit_acid, ranking, specific_acid
-from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay, chain
+from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, report
+from plans.release.continuing import chain
 from plans.release.expectation import expect
 from plans.release.grid import Grid
 from plans.release.joint import Joint
@@ -99,7 +100,7 @@ class AcidAssay(ReleaseAssay):
         """Fit free cargo and the steps at once, by each model of k(pH)."""
         cautions = Cautions()
         reference = runs["reference"]
-        free = course_of([runs["free"]], reference, cautions)
+        free = course_of(chain(runs, "free"), reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         findings = acid_findings(free, sample, setup.sample, cautions, every_model=True)
         if ROLE in runs:

@@ -17,7 +17,8 @@ from nanolab.analysis.readout import in_window
 from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
-from plans.release.bench_assay import BLANKS, ReleaseAssay, chain
+from plans.release.bench_assay import BLANKS, ReleaseAssay
+from plans.release.continuing import chain
 from plans.release.expectation import judged
 from plans.release.figure import COLOURS
 from plans.release.outline import Expected, RoleCourse
@@ -75,9 +76,7 @@ class BatchAssay(ReleaseAssay):
         """Read all fillings and work out efficiency and loading."""
         cautions = Cautions()
         reference = runs["reference"]
-        courses = {
-            role: course_of(chain(runs) if role == "sample" else [runs[role]], reference, cautions) for role in ROLES
-        }
+        courses = {role: course_of(chain(runs, role), reference, cautions) for role in ROLES}
         limits = limits_of(reference, setup.sample, cautions)
         result = batch_result(courses, setup.sample, limits, cautions)
         result["photometry"] = photometry_of(reference, courses["sample"]) | limits

@@ -1,14 +1,12 @@
 """What the release assays have in common: runs from an outline, forecast, continuation, and the report's frame."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nanolab.assay import Forecast, Parameter, Plan, Report, RunStep, Setup
-from nanolab.errors import UsageError
 from plans.release.bench_plan import CoursePlan, Kept, course, medium
+from plans.release.continuing import Before, broken_off
 from plans.release.devices import Benchful
 from plans.release.outline import Expected, RoleCourse
 from plans.release.schedule import Step
@@ -25,25 +23,6 @@ CADENCE = Parameter("cadence_s", "number", 60.0, "lab seconds between temperatur
 BLANKS = Parameter(
     "blanks", "integer", 5, "times the medium is put in anew: blanks for the limit of detection", low=1, high=20
 )
-
-
-CONTINUED = "continued_"
-"""Role of a run that broke off and was continued, with its number."""
-
-
-def chain(runs: Mapping[str, "Run"]) -> list["Run"]:
-    """Return the runs of the sample's course, the oldest first."""
-    broken_off = sorted(role for role in runs if role.startswith(CONTINUED))
-    return [*(runs[role] for role in broken_off), runs["sample"]]
-
-
-@dataclass(frozen=True)
-class Before:
-    """What was done to a course before this run goes on with it (`CoursePlan`); nothing where it begins."""
-
-    begun_s: float | None = None
-    done: frozenset[tuple[str, float]] = frozenset()
-    sampled_s: float = -math.inf
 
 
 class ReleaseAssay:
@@ -101,7 +80,7 @@ class ReleaseAssay:
         courses: Sequence[RoleCourse] = forecast.inputs["outline"]
         values = setup.values
         if setup.continued is not None:
-            yield self._continuation(setup, bench, kept, courses)
+            yield from self._continuation(setup, bench, kept, courses)
             return
         make = partial(_medium, self._bench(bench), kept, float(values["temperature_c"]), int(values.get("blanks", 1)))
         yield RunStep("reference", make, MEDIUM_S)
@@ -109,31 +88,20 @@ class ReleaseAssay:
             make_course = partial(_course, self._bench(bench), kept, one, setup, Before())
             yield RunStep(one.role, make_course, one.seconds)
 
-    def _continuation(self, setup: Setup, bench: "Bench", kept: Kept, courses: Sequence[RoleCourse]) -> RunStep:
-        """Return the sample's course from its next time point on, as a run that refers to the one that broke off."""
-        from nanolab.errors import AnalysisRefusesError
-        from plans.release.record import begun_s, integration_s, marks_of, sampled_s
-
-        old = setup.continued
-        if old is None or old.start.get("assay") != self.name or old.start.get("role") != "sample":
-            raise UsageError(f"--continue: this is no sample's run of '{self.name}'; list them with `nanolab runs`")
-        try:
-            begun = begun_s(old)
-        except AnalysisRefusesError as error:
-            raise UsageError(f"--continue: {error}") from error
-        seconds = integration_s(old)
-        if seconds is not None:
-            kept.integration["integration_s"] = seconds
-        kept.over_k = float(old.start.get("over_k", 0.0))
-        sample = next(one for one in courses if one.role == "sample")
-        done = frozenset(mark for run in _with_predecessors(setup, old) for mark in marks_of(run))
-        last = max((sampled_s(run, begun) for run in _with_predecessors(setup, old)), default=-math.inf)
-        before_it = Before(begun, done, last)
-        make = partial(_course, self._bench(bench), kept, sample, setup, before_it)
-        before: Mapping[str, str] = old.start.get("references", {})
-        number = sum(role.startswith(CONTINUED) for role in before)
-        references = {**before, f"{CONTINUED}{number + 1}": old.uid}
-        return RunStep("sample", make, sample.seconds, {"references": references})
+    def _continuation(
+        self, setup: Setup, bench: "Bench", kept: Kept, courses: Sequence[RoleCourse]
+    ) -> Iterator[RunStep]:
+        """Yield the course that broke off from its next time point on, and those after it, referring to what was there before."""
+        old = broken_off(setup, self.name, courses)
+        if old.integration_s is not None:
+            kept.integration["integration_s"] = old.integration_s
+        kept.over_k = old.over_k
+        kept.rows += old.sample_rows
+        ahead = courses[[one.role for one in courses].index(old.role) :]
+        for one in ahead:
+            before = old.before if one.role == old.role else Before()
+            make = partial(_course, self._bench(bench), kept, one, setup, before)
+            yield RunStep(one.role, make, one.seconds, {"references": dict(old.references)})
 
     def _bench(self, bench: "Bench") -> Benchful:
         found = {role: bench.devices.get(role) for role in ("thermocouple", "cuvette", "addition", "aliquot")}
@@ -147,16 +115,6 @@ class ReleaseAssay:
         )
 
 
-def _with_predecessors(setup: Setup, old: "Run") -> list["Run"]:
-    """Return a run and those that it went on with."""
-    from nanolab.journal.catalog import find_run
-    from nanolab.journal.reader import open_run
-
-    before: Mapping[str, str] = old.start.get("references", {})
-    uids = [uid for role, uid in before.items() if role.startswith(CONTINUED)]
-    return [old, *(open_run(find_run(setup.data_root, uid).path) for uid in uids)]
-
-
 def _medium(bench: Benchful, kept: Kept, temperature_c: float, blanks: int, md: Mapping[str, Any]) -> Plan:
     return medium(bench, kept, temperature_c=temperature_c, blanks=blanks, md=md)
 
@@ -166,7 +124,7 @@ def _course(
     kept: Kept,
     one: RoleCourse,
     setup: Setup,
-    before: "Before",
+    before: Before,
     md: Mapping[str, Any],
 ) -> Plan:
     steps = list(one.steps)

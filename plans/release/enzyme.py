@@ -75,7 +75,9 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
     percent = np.concatenate([run.control.percent, run.sample.percent])
     sd = np.concatenate([run.control.sd, run.sample.sd])
     extra = SPECIFICITY if first_order else ENZYME
-    return fit_jointly([*ZEROS, *PASSIVE, *extra], predicted, percent, sd, _starts(run, first_order), inputs)
+    # first order stands beside: only what it is compared by
+    unasked = {one.name for one in ((*ZEROS, *PASSIVE) if first_order else ZEROS)}
+    return fit_jointly([*ZEROS, *PASSIVE, *extra], predicted, percent, sd, _starts(run, first_order), inputs, unasked)
 
 
 def _activity(time: Array, added_h: float, loss: float) -> Array:

@@ -12,8 +12,9 @@ from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import cut, left_by
 from nanolab.quantities import Quantity
-from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay, chain
+from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, report
+from plans.release.continuing import chain
 from plans.release.enzyme import MIXING_S, EnzymeRun, fit_enzyme
 from plans.release.expectation import expect
 from plans.release.in_beam import READ_OUT, beam_profile
@@ -90,7 +91,7 @@ class EnzymeAssay(ReleaseAssay):
         """Fit control and sample at once."""
         cautions = Cautions()
         reference = runs["reference"]
-        control = course_of([runs["control"]], reference, cautions)
+        control = course_of(chain(runs, "control"), reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         findings = enzyme_findings(control, sample, setup.sample, cautions)
         findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)

@@ -64,8 +64,11 @@ class HeatRun:
         return [self.control, self.sample, *([] if self.unlit is None else [self.unlit])]
 
 
-def fit_heat(run: HeatRun, inputs: Mapping[str, Quantity], *, light: bool = False) -> Joint:
-    """Fit controls and sample at once; `light`: k_light too, which needs the run's fluence and the input ``fluence`` (relative)."""
+def fit_heat(run: HeatRun, inputs: Mapping[str, Quantity], *, light: bool = False, bare: bool = False) -> Joint:
+    """Fit controls and sample at once; `light`: k_light too, which needs the run's fluence and the input ``fluence`` (relative).
+
+    ``bare``: the best fit alone, without intervals.
+    """
     profiles = run.profiles
     count = len(profiles)
     zeros = [*ZEROS, ZERO_UNLIT][:count]
@@ -89,7 +92,9 @@ def fit_heat(run: HeatRun, inputs: Mapping[str, Quantity], *, light: bool = Fals
     sd = np.concatenate([profile.sd for profile in profiles])
     extra = [LIGHT] if light else []
     starts = [[0.0] * count + start + [_FIRST_LIGHT] * len(extra) for start in _starts(run)]
-    return fit_jointly([*zeros, *PASSIVE, *HEAT, *extra], predicted, percent, sd, starts, inputs)
+    parameters = [*zeros, *PASSIVE, *HEAT, *extra]
+    unasked = {one.name for one in (parameters if bare else zeros)}
+    return fit_jointly(parameters, predicted, percent, sd, starts, inputs, unasked)
 
 
 def _moved(warm: Callable[[Array], Array], kelvin: float, law: Array) -> Array:

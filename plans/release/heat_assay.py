@@ -13,8 +13,9 @@ import numpy.typing as npt
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import RefusedError
-from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay, chain
+from plans.release.bench_assay import BLANKS, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import report
+from plans.release.continuing import chain
 from plans.release.enzyme_assay import dissolving, lead_looks
 from plans.release.expectation import expect
 from plans.release.grid import Grid
@@ -108,10 +109,10 @@ class TriggeredAssay(ReleaseAssay):
         """Fit dark control and sample at once; compare the other controls with what the fit says of them."""
         cautions = Cautions()
         reference = runs["reference"]
-        dark = course_of([runs["dark"]], reference, cautions)
+        dark = course_of(chain(runs, "dark"), reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         others = {
-            role: course_of([runs[role]], reference, cautions)
+            role: course_of(chain(runs, role), reference, cautions)
             for role in ("same_temperature", "no_carrier")
             if role in runs
         }

@@ -70,7 +70,7 @@ def heat_findings(
     if run.unlit is not None:
         controls["same_temperature"] = _off_the_law(run.unlit, joint, beliefs, cautions)
     if lit:
-        controls["models"] = _order(joint, fit_heat(run, inputs), cautions)
+        controls["models"] = _order(joint, fit_heat(run, inputs, bare=True), cautions)
     return Findings(
         joint, LIT_NAMES if lit else HEAT_NAMES, "transition_temperature", {"dark": dark, "sample": sample}, lines, cautions,
         derived={"light_energy": light_energy(sample)}, controls=controls, titles=TITLES,

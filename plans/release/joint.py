@@ -4,7 +4,7 @@ Chance: profile intervals of the joint fit. Inputs: what the best fit becomes, t
 standard uncertainty (JCGM 100:2008, 5.1.3); the moves add in quadrature. Positive parameters are combined as logarithms.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,13 +51,14 @@ def fit_jointly(
     sd: Array,
     starts: Sequence[Sequence[float]],
     inputs: Mapping[str, Quantity],
+    without: Container[str] = (),
 ) -> Joint:
-    """Fit read-outs (n,) with their relative standard deviations (n,)."""
+    """Fit read-outs (n,) with their relative standard deviations (n,); the parameters `without` get no interval."""
     order = np.arange(seen.size, dtype=float)
     central = {name: quantity.value for name, quantity in inputs.items()}
     model = FitModel("joint", parameters, lambda _x, p: predicted(p, central))
     fit = fit_model(model, order, seen, starts, sd)
-    intervals = profile_intervals(fit)
+    intervals = profile_intervals(fit, without)
     slopes = _slopes(parameters, lambda p: predicted(p, central) / sd, fit.values)
     moves: dict[str, Array] = {}
     for name, quantity in inputs.items():

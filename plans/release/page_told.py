@@ -11,7 +11,7 @@ from nanolab.analysis.cautions import Cautions
 from nanolab.errors import FileInvalidError, NanolabError
 from nanolab.quantities import Quantity
 from nanolab.restore import setup_of
-from plans.release.bench_assay import CONTINUED, chain
+from plans.release.continuing import CONTINUED, chain
 from plans.release.page_kinds import Kind
 from plans.release.record import Course, course_of
 
@@ -66,7 +66,7 @@ class Told:
         for role in ("sample", *(self.kind.controls if self.kind.where == "batch" else ())):
             if role in self.runs:
                 try:
-                    parts = chain(self.runs) if role == "sample" else [self.runs[role]]
+                    parts = chain(self.runs, role)
                     found[role] = course_of(parts, reference, Cautions())
                 except (NanolabError, KeyError, ValueError):
                     continue  # the numbers stand without its pictures

@@ -13,8 +13,9 @@ from nanolab.models.aliquots import sampled
 from nanolab.models.release_course import arrhenius, through_membrane
 from plans.release.aliquots import PARAMETERS as ALIQUOTS
 from plans.release.aliquots import SAMPLED, check_aliquots, check_taken, planned, taken_from, with_aliquots
-from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay, chain
+from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, check_levels, report
+from plans.release.continuing import chain
 from plans.release.expectation import expect
 from plans.release.grid import Grid, grid_of
 from plans.release.laws_on_bench import models_of
@@ -111,7 +112,7 @@ class PassiveAssay(ReleaseAssay):
         """Fit free cargo and carriers at once."""
         cautions = Cautions()
         reference = runs["reference"]
-        free = course_of([runs["free"]], reference, cautions)
+        free = course_of(chain(runs, "free"), reference, cautions)
         sample = course_of(chain(runs), reference, cautions)
         findings = passive_findings(free, sample, setup.sample, cautions)
         check_taken(sample, _sample_steps(self, setup), cautions)

@@ -86,11 +86,10 @@ def course_of(runs: Sequence["Run"], reference: "Run", cautions: Cautions) -> Co
         raise AnalysisRefusesError(f"{runs[-1].path}: no spectrum of the run can be read, {why}; {remedy}")
     ends = [np.asarray(table["run_state_lab_time"], dtype=float) - start_s for table in tables]
     gaps = [(float(one[-1]), float(other[0])) for one, other in pairwise(ends)]
+    role = str(runs[-1].start.get("role", "sample"))
     for start, end in gaps:
-        text = (
-            f"the run broke off and was continued: nothing was recorded from {start / 3600:.2f} to {end / 3600:.2f} h"
-        )
-        cautions.add("gap", text)
+        hours = f"{start / 3600:.2f} to {end / 3600:.2f} h"
+        cautions.add("gap", f"{role}: the run broke off and was continued; nothing was recorded from {hours}", role)
     return Course(
         time_s=time,
         temperature_c=np.concatenate([_temperature(run, table) for run, table in zip(runs, tables, strict=True)]),

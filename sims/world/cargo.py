@@ -32,9 +32,11 @@ class Cargo(NamedTuple):
 
     burst: float = 0.0
     main: float = 0.0
-    """Times the sum of `bins`: in carriers, able to leave."""
+    """Times `unspent`: in carriers, able to leave."""
     bins: tuple[float, ...] = ()
     """Shares by transition temperature, from the lowest."""
+    unspent: float = 0.0
+    """Sum of `bins`."""
     stuck: float = 0.0
     inside: float = 0.0
     """Free, behind the membrane."""
@@ -51,7 +53,7 @@ class Cargo(NamedTuple):
     @property
     def bound(self) -> float:
         """Cargo in and on carriers, nmol."""
-        return self.burst + self.main * sum(self.bins) + self.stuck
+        return self.burst + self.main * self.unspent + self.stuck
 
     @property
     def total(self) -> float:
@@ -79,7 +81,7 @@ class CargoLaws:
             main = 0.01 * (carrier.plateau - carrier.burst) * dose
             bins = self._shares
             scatter = 1.0 if cuvette == "carrier" else 0.0
-            return Cargo(burst, main, bins, dose - burst - main, scatter=scatter)
+            return Cargo(burst, main, bins, sum(bins), dose - burst - main, scatter=scatter)
         free = {
             "standard": batch.standard_umol_per_l,
             "lysate": batch.total_umol_per_l,
@@ -118,14 +120,14 @@ class CargoLaws:
     ) -> Cargo:  # fmt: skip
         """Return the cargo `step_s` later; everything around it is constant meanwhile."""
         carrier, own = self._config.carrier, self._config.cargo
-        burst, main, bins = cargo.burst, cargo.main, cargo.bins
+        burst, main, bins, unspent = cargo.burst, cargo.main, cargo.bins, cargo.unspent
         enzyme, unmixed = cargo.enzyme, cargo.unmixed
-        before = burst + main * sum(bins) if bins else 0.0
+        before = burst + main * unspent if bins else 0.0
         if before > 0.0:
             rate = self.rate(temperature_c, ph)
             if unmixed > 0.0 or enzyme > 0.0:
                 enzyme, unmixed = self._mixed(enzyme, unmixed, step_s, mixed)
-                substrate = main * sum(bins) / volume_ml
+                substrate = main * unspent / volume_ml
                 per_min = (
                     self._config.enzyme.kcat * enzyme / volume_ml / (self._config.enzyme.michaelis_constant + substrate)
                 )
@@ -137,7 +139,8 @@ class CargoLaws:
             burst *= math.exp(-carrier.k_burst * _PER_H * math.exp(carrier.activation_energy / _GAS_KJ * over) * step_s)
             if temperature_c > carrier.transition_temperature - _HEAT_FROM_K:
                 bins = self._heated(bins, temperature_c, step_s)
-        left = before - burst - main * sum(bins) if bins else 0.0
+                unspent = sum(bins)
+        left = before - burst - main * unspent if bins else 0.0
         inside, free = (cargo.inside + left, cargo.free) if behind_membrane else (cargo.inside, cargo.free + left)
         if behind_membrane:
             inside, free = self._through(inside, free, volume_ml, step_s)
@@ -149,7 +152,7 @@ class CargoLaws:
             free *= math.exp(-own.bleaching_per_min * _PER_MIN * step_s)
             lamp_s += step_s
         return cargo._replace(
-            burst=burst, main=main, bins=bins, inside=inside, free=free, enzyme=enzyme, unmixed=unmixed,
+            burst=burst, main=main, bins=bins, unspent=unspent, inside=inside, free=free, enzyme=enzyme, unmixed=unmixed,
             lamp_s=lamp_s, light_j=cargo.light_j + laser_w * step_s,
         )  # fmt: skip
 

@@ -85,24 +85,34 @@ def test_a_release_that_broke_off_goes_on_at_its_next_time_point(
     holder = "\n".join(line.removeprefix("## ") for line in text[start:end].splitlines() if line.startswith("## "))
     bench.write_text(f"{text[: text.index('[limits]')]}\n{holder}\n{text[text.index('[limits]') :]}", encoding="utf-8")
     control = Simulation(server.control)
-    whole = 700.0 + 4 * 3600.0
-    control.fault("spectrometer", "nack_spectrum", at_s=whole + 3 * 3600.0)
-    broken = nanolab("run", "release", "--sim", server.control, "--json", *SHORT)
-    assert broken.code != 0
-    assert broken.json["result"] is None
-    uid = broken.json["run"]["uid"]
+    # it breaks off in the control with free cargo, goes on, breaks off in the sample's course, and goes on to the end
+    control.fault("spectrometer", "nack_spectrum", at_s=700.0 + 2 * 3600.0)
+    first = nanolab("run", "release", "--sim", server.control, "--json", *SHORT)
+    control.fault("spectrometer", "nack_spectrum", on=False)
+    assert first.code != 0
+    assert first.json["result"] is None
+    assert [run["role"] for run in first.json["runs"]] == ["reference", "free"]
+    free = first.json["run"]["uid"]
+    control.fault("spectrometer", "nack_spectrum", at_s=700.0 + 4 * 3600.0 + 3 * 3600.0)
+    broken = nanolab("run", "release", "--sim", server.control, "--continue", free, "--json", *SHORT)
     control.fault("spectrometer", "nack_spectrum", on=False)
     control.close()
+    assert broken.code != 0
+    assert [run["role"] for run in broken.json["runs"]] == ["free", "sample"]
+    uid = broken.json["run"]["uid"]
     done = nanolab("run", "release", "--sim", server.control, "--continue", uid, "--json", *SHORT)
     assert done.code == 0, done.err
     document = done.json
     assert [run["role"] for run in document["runs"]] == ["sample"]
     run = open_run(document["run"]["path"])
-    assert run.start["references"]["continued_1"] == uid
+    references = run.start["references"]
+    assert (references["continued_free_1"], references["continued_1"]) == (free, uid)
+    assert references["free"] == broken.json["runs"][0]["uid"]
     before, after = open_run(broken.json["run"]["path"]).table("spectra"), run.table("spectra")
     looks = sum(table["run_state_phase"].tolist().count("light") for table in (before, after))
     assert looks >= 23  # the look that failed may be lost, none of the others
-    assert "gap" in [caution["code"] for caution in document["cautions"]]
+    gaps = [caution["text"] for caution in document["cautions"] if caution["code"] == "gap"]
+    assert len(gaps) == 2
     assert len(document["result"]["gaps_h"]) == 1
     found = Quantity.from_json(document["result"]["membrane_rate"])
     assert found.value == pytest.approx(1.6, rel=0.05)
