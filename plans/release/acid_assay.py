@@ -14,7 +14,7 @@ from nanolab.models.release_course import arrhenius, through_membrane
 from nanolab.quantities import Quantity
 from plans.release.acid import PhSteps, fit_acid, ranking, specific_acid
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
-from plans.release.bench_report import Findings, report
+from plans.release.bench_report import Findings, check_levels, report, undrifted
 from plans.release.continuing import chain
 from plans.release.expectation import expect
 from plans.release.grid import Grid
@@ -154,6 +154,7 @@ def acid_findings(
             scale * fitted[1] / seen.dilution,
         ),
     ]  # fmt: skip
+    check_levels(undrifted(lines[-1], joint.found["drift"].value), sample, cautions)
     controls: dict[str, Any] = {"free": {"equilibrium_percent": float(joint.found["level"].value)}}
     if every_model:
         controls["models"] = _models(seen, inputs, joint, steps, cautions)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Report
@@ -17,6 +18,9 @@ from plans.release.outline import Expected
 from plans.release.picture import Line, Picture, draw
 from plans.release.record import Course
 from plans.release.release_report import number_text
+
+if TYPE_CHECKING:
+    from nanolab.bench.sample import SampleConfig
 
 RESIDUALS_FOLLOW = 0.5
 HIGHEST_PERCENT, CAUTION_PERCENT = 120.0, 100.0
@@ -146,9 +150,14 @@ def _found_text(one: Found, quantity: Quantity) -> str:
     return f"{number_text(quantity)}, 95 % {low:.4g} … {high:.4g}; largest term {largest}"
 
 
-def check_levels(percent: Sequence[float], u: float, cautions: Cautions) -> None:
+def undrifted(line: Line, drift: float) -> npt.NDArray[np.float64]:
+    """Return the percents of a line (n,) without what evaporation concentrated, ``drift`` per hour."""
+    return np.asarray(line.percent * (1.0 - drift * line.time_h))
+
+
+def check_levels(percent: npt.ArrayLike, sample: "SampleConfig", cautions: Cautions) -> None:
     """Say where more is seen than was put in: a caution from 100 % or three uncertainties on, a refusal above 120 %."""
-    top = float(np.max(percent))
+    top, u = float(np.max(percent)), 100.0 * (sample.release.dose_ratio.standard_uncertainty or 0.0)
     if top > HIGHEST_PERCENT:
         raise AnalysisRefusesError(f"{top:.0f} % of the dose is seen: dose, dose_ratio or the cuvettes are mixed up")
     if top > max(CAUTION_PERCENT, CAUTION_PERCENT + 3.0 * u):

@@ -14,7 +14,7 @@ from nanolab.models.release_course import arrhenius, through_membrane
 from plans.release.aliquots import PARAMETERS as ALIQUOTS
 from plans.release.aliquots import SAMPLED, check_aliquots, check_taken, planned, taken_from, with_aliquots
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
-from plans.release.bench_report import Findings, check_levels, report
+from plans.release.bench_report import Findings, check_levels, report, undrifted
 from plans.release.continuing import chain
 from plans.release.expectation import expect
 from plans.release.grid import Grid, grid_of
@@ -161,9 +161,7 @@ def passive_findings(free: Course, carriers: Course, sample: "SampleConfig", cau
         for label, profile, curve in (("free cargo", one, fitted[0]), ("carriers", other, fitted[1]))
     ]
     drift = joint.found["drift"]
-    u_ratio = 100.0 * (sample.release.dose_ratio.standard_uncertainty or 0.0)
-    undrifted = lines[-1].percent * (1.0 - drift.value * lines[-1].time_h) if balance is None else balance.released
-    check_levels(undrifted.tolist(), u_ratio, cautions)
+    check_levels(undrifted(lines[-1], drift.value) if balance is None else balance.released, sample, cautions)
     membrane, rate = joint.found["membrane_rate"].value, joint.found["k_release"].value
     if membrane < 3.0 * rate:
         cautions.add(
