@@ -11,17 +11,27 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.release_cases import KINDS, Case, draw_case
+from benchmarks.release_cases import DECLARED, KINDS, SAMPLING, Case, draw_case
 from benchmarks.through_sockets import TIME_OUT_S, text_of
 from nanolab.bench.template import bench_template
 from nanolab.quantities import Quantity
 from sims.world.describe import describe_world
 
-PLANS = {"passive": "release", "acid": "release_ph", "enzyme": "release_enzyme", "heat": "release_triggered"}
+PLANS: Mapping[str, Sequence[str]] = {
+    "passive": ("release",),
+    "acid": ("release_ph", "--set", "check_ph=no"),
+    "enzyme": ("release_enzyme",),
+    "heat": ("release_triggered",),
+    "light": ("release_triggered", "--set", "trigger=laser"),
+    "sampled": ("release", *(word for name, value in SAMPLING.items() for word in ("--set", f"{name}={value}"))),
+}
+"""What is run for each kind."""
 
 
 def write_files(case: Case, folder: Path) -> None:
@@ -31,6 +41,9 @@ def write_files(case: Case, folder: Path) -> None:
         # the simulated meter was calibrated with an electrode of 98.8 per cent and 1.5 mV: its error is put into the electrode
         off_mv = 61.5 * 0.03 * case.errors["ph"]
         world = world.replaced({"ph_electrode.slope": 0.988, "ph_electrode.zero_mv": 1.5 + off_mv})
+    if case.kind == "light":
+        gain = 1.0 + DECLARED["power_gain"] * case.errors["power_gain"]
+        world = world.replaced({"laser.slope_w_per_a": 0.90 * gain})
     (folder / "world.toml").write_text(describe_world(world), encoding="utf-8")
     # the bench of the template with all its further instruments
     bench = re.sub("^## ", "", bench_template(), flags=re.MULTILINE)
@@ -44,7 +57,7 @@ def write_files(case: Case, folder: Path) -> None:
         "[release]",
     ]
     release, expected = case.sample.release, case.sample.expected_release
-    names = ("concentration", "dose_ratio", "activation_energy", "enzyme", "addition")
+    names = ("concentration", "dose_ratio", "activation_energy", "enzyme", "addition", "beam_area", "insert")
     lines += [f"{name} = {text_of(getattr(release, name))}" for name in names]
     lines += [
         f'thermometer_accuracy = "{release.thermometer_accuracy.value} K"',
@@ -63,7 +76,7 @@ def run_world(kind: str, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(case, folder)
-        words = [sys.executable, "-m", "nanolab", "run", PLANS[kind], "--json", "--world", "world.toml", "--seed", str(seed),
+        words = [sys.executable, "-m", "nanolab", "run", *PLANS[kind], "--json", "--world", "world.toml", "--seed", str(seed),
                  "--set", "blanks=1"]  # fmt: skip
         done = subprocess.run(
             words, cwd=folder, capture_output=True, text=True, timeout=TIME_OUT_S, stdin=subprocess.DEVNULL, check=False
@@ -86,11 +99,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1, help="first world")
     parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     options = parser.parse_args(arguments)
     for kind in options.kind or KINDS:
         counts: dict[str, list[bool]] = {}
-        for seed in range(options.seed, options.seed + options.worlds):
-            for name, one in run_world(kind, seed).items():
+        seeds = range(options.seed, options.seed + options.worlds)
+        with ThreadPoolExecutor(options.workers) as pool:
+            worlds = list(zip(seeds, pool.map(partial(run_world, kind), seeds), strict=True))
+        for seed, found in worlds:
+            for name, one in found.items():
                 words = "not identified" if one["quantity"] is None else str(one["quantity"])
                 print(
                     f"{kind} {seed:3} {name:24} truth {one['truth']:.4g}, {words}, {'in' if one['covered'] else 'OUT'}",
