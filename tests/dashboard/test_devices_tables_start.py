@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from dashboard.device_rows import age_words, answer_words, device_rows, state_wo
 from dashboard.launch import arguments, free_port, open_when_ready
 from dashboard.live_run import LiveRun
 from dashboard.settings import Settings
+from dashboard.store import Current, Store
 from dashboard.tables import explanation_rows, model_rows, parameter_rows
 from nanolab.discovery import PLANS, load
-from nanolab.errors import UsageError
+from nanolab.errors import NanolabError, UsageError
 from nanolab.page import Explanation, ModelRow, ParameterRow
 from nanolab.quantities import Quantity
 from nanolab.report.cells import DASH, interval_words, sigma_words, value_words
@@ -144,16 +146,72 @@ def test_a_port_that_is_taken_is_a_sentence_and_the_browser_opens_when_the_serve
     assert not open_when_ready(port, opened.append, deadline_s=0.0)
 
 
-def test_serve_hands_over_to_streamlit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_hands_over_to_streamlit_and_has_read_the_run_before_anybody_looks(
+    make_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from streamlit.web import cli
 
+    from dashboard import frame
+
     calls: list[list[str]] = []
-    monkeypatch.setattr(cli, "main", lambda words, standalone_mode: calls.append(words))
+    read = threading.Event()
+    path = make_run()
+
+    class Seen(Store):
+        def current(self, root: Path) -> Current:
+            found = super().current(root)
+            read.set()
+            return found
+
+    def served(words: list[str], standalone_mode: bool) -> None:
+        assert not standalone_mode
+        assert read.wait(60.0), "nobody read the run while the server was up"
+        calls.append(words)
+
+    store = Seen()
+    monkeypatch.setattr(frame, "store", lambda: store)
+    monkeypatch.setattr(cli, "main", served)
     monkeypatch.setattr(launch, "open_when_ready", lambda port: True)
     monkeypatch.setenv("NANOLAB_DASHBOARD_DATA", "before")
-    assert launch.serve(tmp_path, None, browser=True) == 0
+    assert launch.serve(tmp_path / "runs", None, browser=True) == 0
     assert calls[0][0] == "run"
-    assert Settings.from_environment().data == tmp_path
+    assert Settings.from_environment().data == tmp_path / "runs"
+    assert "read-on" not in {thread.name for thread in threading.enumerate()}
+    followed = store.look_at(path).run
+    assert followed is not None
+    assert followed.documents > 600
+    assert not followed.poll(), "what is left to read was read"
+    store.close()
+
+
+def test_reading_goes_on_after_a_look_that_failed(tmp_path: Path) -> None:
+    ended = threading.Event()
+    looks: list[Path] = []
+
+    class Fails(Store):
+        def current(self, root: Path) -> Current:
+            looks.append(root)
+            if len(looks) == 3:
+                ended.set()
+            raise RuntimeError("a fault of the page's own")
+
+    store = Fails()
+    launch.keep_read(store, tmp_path, ended, every_s=0.0)
+    store.close()
+    assert looks == [tmp_path] * 3
+
+
+@pytest.mark.parametrize("name", ["streamlit", "orjson"])
+def test_without_what_the_pages_need_one_sentence_says_so_and_nothing_before_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        NanolabError,
+        match=rf"needs {name}, which is not installed: run `python -m pip".replace("streamlit", "Streamlit"),
+    ):
+        launch.serve(tmp_path, None, browser=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_parameters_of_an_old_run_are_taken_over_as_typed(make_run: Callable[..., Path]) -> None:
