@@ -99,7 +99,8 @@ def overlay_svg(curves: Sequence[Curve], at_laser_on: bool, as_rise: bool, dark:
             time, value = aligned(curve, at_laser_on, as_rise)
             axes.plot(time, value, STYLES[(index // len(colours)) % len(STYLES)], color=colours[index % len(colours)],
                       linewidth=1.4, label=curve.label)  # fmt: skip
-        axes.set_xlabel("t from laser on / s" if at_laser_on else "t / s")
+        lit = at_laser_on and any(curve.on_s is not None for curve in curves)
+        axes.set_xlabel("t from laser on / s" if lit else "t / s")
         axes.set_ylabel("ΔT / K" if as_rise else "T / °C")
         axes.legend(fontsize=9, frameon=False)
 
@@ -166,7 +167,7 @@ def control_svg(points: Sequence[ControlPoint], dark: bool) -> bytes:
                       color=colours[0], label="result ± u")  # fmt: skip
         axes.set_xticks(place, [f"{when_words(p.when_s)[5:]}\n{p.uid[:4]}" for p in points], fontsize=8)
         axes.set_xlabel("run")
-        axes.set_ylabel(f"{points[0].result.name} / 1" if points else "result / 1")
+        axes.set_ylabel(points[0].result.axis if points else "result / 1")
         axes.legend(fontsize=9, frameon=False, ncols=4)
 
     return picture(draw, any(point.simulated for point in points), dark)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.banner import header_of, number_words, tiles
+from dashboard.hours import in_hours, is_long
 from dashboard.live_run import Array, LiveRun
 from dashboard.look import Look
 from dashboard.look_panels import readings, takes_looks
@@ -44,6 +45,8 @@ def live_view(
         fit = None if takes_looks(run) else fit_of(look)
         shown = readings(look, _temperature(look, fit, notes), _residuals(look, fit))
         panels = [*shown, _spectrum(look), _spectrogram(look)]
+        if is_long(look):
+            panels = in_hours(panels)
         return LiveView({**header_of(look, notes), "tiles": tiles(look, fit)}, panels, fit)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dashboard import doctor, launch, start_run
+from dashboard.assay_page import verdict_words, words_of
 from dashboard.device_rows import age_words, answer_words, device_rows, state_words
 from dashboard.launch import arguments, free_port, open_when_ready
 from dashboard.live_run import LiveRun
@@ -61,6 +62,8 @@ def test_cells_have_the_digits_of_the_uncertainty() -> None:
         DASH,
         "−0.5 σ",
     )
+    assert [sigma_words(z) for z in (-0.04, 0.04, 0.06)] == ["0.0 σ", "0.0 σ", "+0.1 σ"]
+    assert interval_words(Quantity(18853.2, "L/mol/h", 1377.4)) == "16200 … 21600"
     table = parameter_rows([ParameterRow("η / 1", quantity, Quantity(0.75, "1", 0.06), -0.47)])
     assert table["predicted"] == ["0.750 ± 0.060"]
     assert explanation_rows([Explanation("c", 0.73, 0.9, "words")])["share of u²"] == ["73 %"]
@@ -269,3 +272,24 @@ def test_a_read_only_page_says_so_to_its_server(tmp_path: Path) -> None:
     variables = Settings(tmp_path, None, True).environment()
     assert Settings.from_environment(variables).read_only
     assert not Settings.from_environment(Settings(tmp_path).environment()).read_only
+
+
+def test_models_with_weights_have_no_interval_and_a_small_weight_is_not_called_nothing() -> None:
+    weights = [("biphasic", 0.9996), ("Weibull", 0.0004), ("zero order", 0.0)]
+    rows = [ModelRow(name, Quantity(share, "1"), "", "AICc weight / 1") for name, share in weights]
+    table = model_rows([*rows, ModelRow("Higuchi", None, "not fitted", "AICc weight / 1")])
+    assert table["AICc weight / 1"] == ["1.000", "< 0.001", "< 0.001", "–"]
+    assert "95 % interval" not in table
+
+
+def test_an_assay_and_a_verdict_are_said_in_words() -> None:
+    assert [words_of(name) for name in ("release_ph", "photothermal")] == ["release pH", "photothermal"]
+    assert verdict_words("agrees", 0.04) == "agrees, 0.0 σ"
+    assert verdict_words("departs", -3.21) == "departs, 3.2 σ below"
+
+
+def test_a_small_power_is_in_milliwatts_and_a_holder_has_units() -> None:
+    assert answer_words("powermeter", {"powermeter_power": 2.253e-05}) == "power 0.023 mW"
+    assert answer_words("powermeter", {"powermeter_power": 0.0201}) == "power 0.0201 W"
+    holder = {"cuvette_holder_target": 25.48, "cuvette_holder_stirring": 800.0}
+    assert answer_words("cuvette_holder", holder) == "target 25.48 °C, stirring 800 rpm"
