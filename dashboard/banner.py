@@ -8,7 +8,7 @@ import numpy as np
 
 from dashboard.guardian_log import newest_report
 from dashboard.live_run import LiveRun
-from dashboard.look import POWER, Look, time_left_s
+from dashboard.look import PH, POWER, Look, time_left_s
 from nanolab.analysis.live_fit import LiveFit
 from nanolab.engine.stop_client import recorded_stop, stop_address
 from nanolab.journal.notes import Note
@@ -183,6 +183,9 @@ def tiles(look: Look, fit: LiveFit | None) -> list[dict[str, str]]:
         {"label": "T / °C", "value": number_words(newest, 1), "level": "" if np.isfinite(newest) or not temperature.size else "warn"},
         {"label": "ΔT / K", "value": number_words(newest - _base(look), 1)},
     ]  # fmt: skip
+    acidity = look.run.column(PH)
+    if acidity is not None and np.any(np.isfinite(acidity)):
+        shown.append({"label": "pH", "value": number_words(float(acidity[-1]), 2)})
     if look.emitting is not None or not look.time.size:  # a run that reads no laser says nothing of it
         shown += [
             {"label": "P / W", "value": "–" if power is None else number_words(power, 2)},

@@ -196,5 +196,5 @@ def _spectrogram(look: Look) -> Panel:
     axis, name = _axis(look, spectra.counts.size if spectra.counts is not None else size)
     begin = look.run.lab_start if look.run.lab_start is not None else spectra.row_times[0]
     heat = Heat(rows, float(axis[0]), float(axis[-1]), spectra.row_times[0] - begin, spectra.row_times[-1] - begin)
-    words = f"{len(rows)} spectra, {rows.min():.0f} to {rows.max():.0f} counts"
+    words = f"{len(rows)} spectra with light, {rows.min():.0f} to {rows.max():.0f} counts"
     return Panel("spectrogram", "Spectra against time", name, "t / s", heat=heat, words=words, alt=words, **common)

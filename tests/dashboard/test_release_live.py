@@ -37,6 +37,7 @@ def test_the_change_of_absorbance_comes_first_and_is_that_of_the_cargo(data: Pat
     assert trend.y[-1] == pytest.approx(float(np.max(last - first)), abs=0.003)
     assert trend.y[0] == 0.0
     assert "where it changed most: +0.0" in panels["trend"].words
+    assert {"label": "pH", "value": "5.50"} in live_view(run, "running").header["tiles"]
     [change] = panels["change"].traces
     assert change.x[np.nanargmax(change.y)] == pytest.approx(485.0, abs=10.0)
     assert panels["ph"].words == "now 5.50"

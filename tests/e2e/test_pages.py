@@ -162,7 +162,9 @@ OVERTAKEN = """async (bytes) => {
 }"""
 
 
-def test_a_payload_that_overtakes_another_is_drawn_on_what_stands_there_and_no_run_is_kept_in_the_timeline(new_page: Open, pages: Pages) -> None:
+def test_a_payload_that_overtakes_another_is_drawn_on_what_stands_there_and_no_run_is_kept_in_the_timeline(
+    new_page: Open, pages: Pages
+) -> None:
     page = opened(new_page, pages, "live")
     expect(page.get_by_role("img", name="Temperature against time")).to_be_visible()
     found = page.evaluate(OVERTAKEN, list(pack(panels_only(), [])))
