@@ -3,7 +3,7 @@
 The page is refreshed faster than on the bench, so that this takes less than an hour and not an hour and a half. Linux
 only: sizes from /proc. Every 100 refreshes the browser's memory is read as it is (raw), then the browser is made to
 collect its garbage (`HeapProfiler.collectGarbage`) and its memory is read again (collected): between two collections of
-its own choice a browser lets some 60 MB of garbage lie, which is neither growth nor its absence. The server is read as it
+its own choice a browser lets some 40 MB of garbage lie, which is neither growth nor its absence. The server is read as it
 is.
 
 What counts is memory that only the process itself holds (anonymous and shared memory, proportional): the programme

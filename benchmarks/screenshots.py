@@ -21,11 +21,11 @@ from nanolab.discovery import PAGES, entry_points_of
 from nanolab.journal.catalog import find_runs
 from nanolab.journal.notes import add_note
 
-SIZE = {"live": (1920, 1080), "photothermal": (1600, 1900), "runs": (1600, 1500), "devices": (1600, 720)}
+SIZE = {"live": (1920, 1080), "photothermal": (1600, 2300), "runs": (1600, 2500), "devices": (1600, 720)}
 TALL = 2200
 """Height of a picture that is to show a whole page."""
 RESULTS = (0.70, 0.72, 0.71, 0.69, 0.715)
-LARGEST_BYTES = 300_000
+LARGEST_BYTES = 350_000
 
 
 def prepare(page: Page, name: str, running: bool) -> None:
