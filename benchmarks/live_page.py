@@ -1,4 +1,4 @@
-"""The live page, measured in a browser: age of the newest reading when painted, refreshes, zoom, memory, opening.
+"""The live page, measured in a browser: age of the newest reading when painted, refreshes, zoom, memory; then `benchmarks.live_opening`.
 
     python -m benchmarks.live_page [--seconds 60] [--readings 10000] [--events 250000]
 
@@ -16,10 +16,7 @@ import numpy as np
 from playwright.sync_api import Page
 
 from benchmarks.browser import browser, growing, pages, resident_mb
-from benchmarks.synthetic import numbers
-from dashboard.live_run import LiveRun
-from dashboard.live_view import live_view
-from nanolab.journal import RunWriter
+from benchmarks.live_opening import measure_opening
 
 WATCH = """e => { window.ages = []; new MutationObserver(() => window.ages.push(+e.dataset.paintAge))
     .observe(e, { attributes: true, attributeFilter: ['data-paints'] }); }"""
@@ -74,39 +71,6 @@ def measure_page(seconds: float, readings: int) -> dict[str, object]:
     }
 
 
-def measure_opening(events: int) -> dict[str, object]:
-    """Measure how long a run of many events of four values takes to open, one look at it, and its page in a browser."""
-    names = ("thermocouple_sample", "laser_power", "laser_emitting", "run_state_lab_time")
-    with tempfile.TemporaryDirectory() as folder:
-        with RunWriter(folder) as writer:
-            writer("start", {"uid": "big", "time": time.time(), "plan_name": "monitor", "simulated": True})
-            writer("descriptor", {"uid": "d", "run_start": "big", "time": time.time(), "name": "primary", "hints": {},
-                                  "data_keys": numbers(dict.fromkeys(names, "")), "configuration": {}, "object_keys": {}})  # fmt: skip
-            for index in range(events):
-                values = (22.0 + np.sin(index / 1e4), 0.5, 1, 0.1 * index)
-                data = dict(zip(names, map(float, values), strict=True))
-                writer("event", {"uid": f"{index:036d}", "descriptor": "d", "seq_num": index + 1, "time": time.time(),
-                                 "data": data, "timestamps": dict.fromkeys(names, 0.1 * index), "filled": {}})  # fmt: skip
-        wall, cpu = time.perf_counter(), time.process_time()
-        run = LiveRun(Path(str(writer.path)))
-        run.poll()
-        opened = {
-            "opened_wall_s": round(time.perf_counter() - wall, 2),
-            "opened_cpu_s": round(time.process_time() - cpu, 2),
-        }
-        cpu = time.process_time()
-        live_view(run, "finished")
-        look = round(1000 * (time.process_time() - cpu), 1)
-        run.close()
-        with pages(Path(folder)) as (url, _), browser() as started:
-            page = started.new_page(viewport={"width": 1920, "height": 1080})
-            begin = time.monotonic()
-            page.goto(url, timeout=120_000)
-            page.locator('.bench[data-run="big"]').first.wait_for(timeout=120_000)
-            shown = round(time.monotonic() - begin, 2)
-    return {"events": events, **opened, "look_cpu_ms": look, "first_page_shown_s": shown}
-
-
 def main() -> None:
     """Measure and print one JSON object a line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,7 +81,7 @@ def main() -> None:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     print(json.dumps({"processors": os.cpu_count(), "load_before": load}))
     print(json.dumps(measure_page(asked.seconds, asked.readings)), flush=True)
-    print(json.dumps(measure_opening(asked.events)), flush=True)
+    print(json.dumps(measure_opening(asked.events, 3)), flush=True)
 
 
 if __name__ == "__main__":

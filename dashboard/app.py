@@ -13,14 +13,21 @@ STYLE = """<style>
 /* its dialog "connection lost" would lie over STOP; the banner says STATE UNKNOWN in its place, and we have no dialogs */
 [data-testid="stDialog"] { display: none !important; }
 /* Streamlit fades what it is about to draw anew; our panels tell the age of their data themselves, and STOP must not fade */
+/* words of a table take the room that their column has */
+[data-testid="stTable"] td [data-testid="stMarkdownContainer"] { max-width: none !important; }
 [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 </style>"""
+
+
+def first_upper(words: str) -> str:
+    """Return words with a capital letter at their beginning, the others as they are."""
+    return words[:1].upper() + words[1:]
 
 
 def assay_pages() -> list[StreamlitPage]:
     """Return a page for each assay that brings one; it is imported when it is first looked at."""
     return [
-        st.Page(partial(assay_page.page, name), title=name.replace("_", " ").capitalize(), url_path=name)
+        st.Page(partial(assay_page.page, name), title=first_upper(assay_page.words_of(name)), url_path=name)
         for name in entry_points_of(PAGES)
     ]
 

@@ -14,13 +14,18 @@ from dashboard.live_view import with_areas
 from dashboard.payload import pack
 from dashboard.tables import explanation_rows, model_rows, parameter_rows
 from nanolab.discovery import PAGES, load
-from nanolab.errors import NanolabError
+from nanolab.errors import AnalysisRefusesError, NanolabError
 from nanolab.journal.catalog import RunInfo
 from nanolab.page import AssayPage, AssayView
 
 MOST_LISTED = 200
 SHORT_S = 0.5
 """Wall time for which a page waits for an analysis before it is drawn without."""
+
+
+def words_of(name: str) -> str:
+    """Return how an assay is called on the pages."""
+    return " ".join("pH" if word == "ph" else word for word in name.split("_"))
 
 
 def page(name: str) -> None:
@@ -37,7 +42,7 @@ def content(name: str) -> None:
 
 def _content(name: str) -> Job | None:
     """Draw all but the banner; return the job that it waits for, if it does."""
-    st.header(f"Assay: {name}")
+    st.header(f"Assay: {words_of(name)}")
     try:
         shown: AssayPage = load(PAGES, name)
     except NanolabError as error:
@@ -80,10 +85,7 @@ def draw(view: AssayView) -> None:
     made = "" if view.stored else "  (made for looking: not what stands in the run folder)"
     st.subheader(f"{stamp}{view.headline}{made}")
     if view.verdict is not None:
-        word, z = view.verdict
-        st.markdown(
-            f"**Against the prediction made before the run: {word}, {abs(z):.1f} σ {'above' if z > 0 else 'below'}**"
-        )
+        st.markdown(f"**Against the prediction made before the run: {verdict_words(*view.verdict)}**")
     frame.component()(data=pack(frame.panels_only(), with_areas(view.panels), frame.zooms("assay")), key="assay",
                       on_zoom_change=lambda: None)  # fmt: skip
     for words in view.problems:
@@ -101,6 +103,12 @@ def draw(view: AssayView) -> None:
             st.subheader("What would explain the gap")
             st.markdown("One input alone, all others as believed:")
             st.table(explanation_rows(view.explanations))
+
+
+def verdict_words(word: str, z: float) -> str:
+    """Return the verdict with its distance in standard uncertainties, on which side where there is one."""
+    side = "" if abs(z) < 0.05 else " above" if z > 0 else " below"
+    return f"{word}, {abs(z):.1f} σ{side}"
 
 
 def _stamp(path: Path) -> float:
@@ -135,7 +143,9 @@ def _models(shown: AssayPage, path: Path) -> Job | None:
     if not job.wait(SHORT_S):
         st.info("Comparing models …")
         return job
-    if job.error is not None:
+    if isinstance(job.error, AnalysisRefusesError):  # nothing is amiss
+        st.info(f"{str(job.error)[:1].upper()}{str(job.error)[1:]}.")
+    elif job.error is not None:
         st.warning(f"The models cannot be compared: {explained(job.error)}")
     else:
         st.table(model_rows(job.value))
@@ -151,12 +161,12 @@ def explained(error: Exception) -> str:
 
 def downloads(path: Path) -> None:
     """Offer what lies in the run folder."""
-    columns = st.columns(4)
+    place = st.container(horizontal=True)
     offered = [("Figure (SVG)", "figure.svg", "image/svg+xml"), ("Result (JSON)", "result.json", "application/json")]
-    for column, (words, name, kind) in zip(columns, offered, strict=False):
+    for words, name, kind in offered:
         if (path / name).is_file():
-            column.download_button(words, (path / name).read_bytes(), f"{path.name}-{name}", kind, on_click="ignore")
-    report_button(columns[2], path)
+            place.download_button(words, (path / name).read_bytes(), f"{path.name}-{name}", kind, on_click="ignore")
+    report_button(place, path)
 
 
 def report_button(place: Any, path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dashboard.guardian_log import newest_report
 from dashboard.live_run import LiveRun
-from dashboard.look import POWER, Look, time_left_s
+from dashboard.look import PH, POWER, Look, time_left_s
 from nanolab.analysis.live_fit import LiveFit
 from nanolab.engine.stop_client import recorded_stop, stop_address
 from nanolab.journal.notes import Note
@@ -127,7 +127,7 @@ def _facts(look: Look) -> list[str]:
     start = look.run.start
     facts = []
     wavelength = _wavelength_nm(start)
-    if wavelength is not None:
+    if wavelength is not None and look.emitting is not None:
         facts.append(f"{wavelength:g} nm")
     power = power_now(look)
     if look.emitting is not None and power is not None and np.isfinite(power):
@@ -182,10 +182,18 @@ def tiles(look: Look, fit: LiveFit | None) -> list[dict[str, str]]:
     shown = [
         {"label": "T / °C", "value": number_words(newest, 1), "level": "" if np.isfinite(newest) or not temperature.size else "warn"},
         {"label": "ΔT / K", "value": number_words(newest - _base(look), 1)},
-        {"label": "P / W", "value": "–" if power is None else number_words(power, 2)},
-        {"label": "dose / J", "value": number_words(look.dose_j, 0) if look.time.size else "–"},
-        {"label": "time left / min:s", "value": "–" if left is None else clock_words(left)},
     ]  # fmt: skip
+    acidity = look.run.column(PH)
+    if acidity is not None and np.any(np.isfinite(acidity)):
+        shown.append({"label": "pH", "value": number_words(float(acidity[-1]), 2)})
+    if look.emitting is not None or not look.time.size:  # a run that reads no laser says nothing of it
+        shown += [
+            {"label": "P / W", "value": "–" if power is None else number_words(power, 2)},
+            {"label": "dose / J", "value": number_words(look.dose_j, 0) if look.time.size else "–"},
+        ]
+    if look.running:
+        unit = "h:min:s" if left is not None and round(left) >= 3600 else "min:s"
+        shown.append({"label": f"time left / {unit}", "value": "–" if left is None else clock_words(left)})
     if fit is not None:
         shown.append({"label": "τ (live fit) / s", "value": f"{fit.time_constant_s:.0f}"})
     return shown

@@ -68,6 +68,7 @@ def when_words(time_s: float) -> str:
 def rows(runs: Sequence[RunInfo]) -> dict[str, list[Any]]:
     """Return the list of runs by column."""
     results = [main_result(run.path) for run in runs]
+    remarks = [run.problem or "" for run in runs]
     return {
         "when": [when_words(run.time_s) for run in runs],
         "assay": [run.plan for run in runs],
@@ -77,7 +78,7 @@ def rows(runs: Sequence[RunInfo]) -> dict[str, list[Any]]:
         "result": ["" if result is None else result.words for result in results],
         "bench": ["SIMULATED" if run.simulated else "real" for run in runs],
         "uid": [run.uid[:8] for run in runs],
-        "remark": [run.problem or "" for run in runs],
+        **({"remark": remarks} if any(remarks) else {}),
     }
 
 
@@ -91,13 +92,26 @@ class MainResult:
     word: str = ""
     z: float | None = None
     cautions: int = field(default=0)
+    unit: str = "1"
 
     @property
     def words(self) -> str:
         """Say it in a cell."""
         from nanolab.quantities import Quantity
 
-        return f"{self.name} {Quantity(self.value, '1', self.u)}" + (f", {self.word}" if self.word else "")
+        shown = str(Quantity(self.value, self.unit, self.u)).replace("degC", "°C")
+        return f"{self.title} {shown}" + (f", {self.word}" if self.word else "")
+
+    @property
+    def title(self) -> str:
+        """Name of the quantity in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def axis(self) -> str:
+        """Quantity / unit, as it stands at an axis."""
+        unit = self.unit.replace("degC", "°C")
+        return f"{self.title} / {f'({unit})' if '/' in unit or ' ' in unit else unit}"
 
 
 def main_result(path: Path) -> MainResult | None:
@@ -115,6 +129,7 @@ def main_result(path: Path) -> MainResult | None:
         value, u = float(quantities[name]["value"]), float(quantities[name]["standard_uncertainty"])
         z = verdict.get("z") if wanted == name else None
         word = str(verdict.get("word", "")) if z is not None else ""
-        return MainResult(name, value, u, word, z, len(document.get("cautions", [])))
+        unit = str(quantities[name].get("unit", "1"))
+        return MainResult(name, value, u, word, z, len(document.get("cautions", [])), unit)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return None

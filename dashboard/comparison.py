@@ -24,6 +24,8 @@ DARK = ("#56B4E9", "#E69F00", "#2FBF93", "#CC79A7", "#A6A6A6", "#F0E442")
 STYLES = ("-", "--", "-.", ":")
 MOST_COMPARED = 8
 FEWEST_FOR_LIMITS = 3
+MOST_NAMED = 12
+"""Runs whose names find room at the axis."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def overlay_svg(curves: Sequence[Curve], at_laser_on: bool, as_rise: bool, dark:
             time, value = aligned(curve, at_laser_on, as_rise)
             axes.plot(time, value, STYLES[(index // len(colours)) % len(STYLES)], color=colours[index % len(colours)],
                       linewidth=1.4, label=curve.label)  # fmt: skip
-        axes.set_xlabel("t from laser on / s" if at_laser_on else "t / s")
+        lit = at_laser_on and any(curve.on_s is not None for curve in curves)
+        axes.set_xlabel("t from laser on / s" if lit else "t / s")
         axes.set_ylabel("ΔT / K" if as_rise else "T / °C")
         axes.legend(fontsize=9, frameon=False)
 
@@ -161,13 +164,16 @@ def control_svg(points: Sequence[ControlPoint], dark: bool) -> bytes:
             for factor, dash in ((2.0, "--"), (3.0, ":")):
                 for sign in (-1.0, 1.0):
                     axes.axhline(centre + sign * factor * deviation, color=colours[1], linestyle=dash, linewidth=1.2,
-                                 label=f"±{factor:.0f} s" if sign > 0 else None)  # fmt: skip
+                                 label=f"±{factor:.0f} SD" if sign > 0 else None)  # fmt: skip
         axes.errorbar(place, [p.result.value for p in points], [p.result.u for p in points], fmt="o", capsize=3,
                       color=colours[0], label="result ± u")  # fmt: skip
-        axes.set_xticks(place, [f"{when_words(p.when_s)[5:]}\n{p.uid[:4]}" for p in points], fontsize=8)
+        every = -(-len(points) // MOST_NAMED) or 1
+        names = [f"{when_words(p.when_s)[5:]}\n{p.uid[:4]}" for p in points]
+        axes.set_xticks(place[::every], names[::every], fontsize=8)
         axes.set_xlabel("run")
-        axes.set_ylabel(f"{points[0].result.name} / 1" if points else "result / 1")
-        axes.legend(fontsize=9, frameon=False, ncols=4)
+        axes.set_ylabel(points[0].result.axis if points else "result / 1")
+        # above the diagram: inside it would lie on the error bars
+        axes.legend(fontsize=9, frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2)
 
     return picture(draw, any(point.simulated for point in points), dark)
 

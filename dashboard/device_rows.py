@@ -9,7 +9,7 @@ from dashboard.live_run import LiveRun
 
 LATE_S = 10.0
 HEADINGS = ("device", "state", "last answer", "age", "identity", "driver", "address")
-READINGS = {"temperature": "°C", "power": "W", "current": "A"}
+READINGS = {"temperature": "°C", "target": "°C", "probe": "°C", "power": "W", "current": "A", "stirring": "rpm"}
 
 
 def device_rows(run: LiveRun, status: str, now: float | None = None) -> dict[str, list[str]]:
@@ -71,7 +71,8 @@ def answer_words(role: str, data: Mapping[str, Any]) -> str:
         name = key.removeprefix(f"{role}_")
         if isinstance(value, float) and not key.endswith("_valid"):
             unit = "°C" if role == "thermocouple" else READINGS.get(name, "")
-            words.append(f"{name} {value:.4g} {unit}".rstrip())
+            small = unit == "W" and 0.0 < abs(value) < 1e-3
+            words.append(f"{name} {1e3 * value:.2g} mW" if small else f"{name} {value:.4g} {unit}".rstrip())
     return ", ".join(words[:4]) or "–"
 
 

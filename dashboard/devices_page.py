@@ -52,7 +52,7 @@ def doctor() -> Job | None:
         st.markdown("Read-only: ask `nanolab bench doctor` at the command line.")
         return None
     if running:
-        st.markdown("A run is going on: the doctor would talk to its instruments. Ask him afterwards.")
+        st.markdown("A run is going on, and the doctor would talk to its instruments: ask again when it has ended.")
     elif st.button("Ask `nanolab bench doctor` (looks at every instrument; the laser is not switched on)"):
         st.session_state[ASKED] = time.time()
     asked = st.session_state.get(ASKED)

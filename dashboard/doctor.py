@@ -41,10 +41,11 @@ def examine(bench: Path | None, run: Run = subprocess.run) -> Examined:
 
 
 def cells_of(checks: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the table by column: what was looked at, how it is, details, what to do."""
+    """Return the table by column: what was looked at, how it is, details, what to do where there is anything."""
+    to_do = ["" if check["ok"] else str(check.get("remedy") or "") for check in checks]
     return {
         "what": [str(check["what"]) for check in checks],
         "state": ["✓ ok" if check["ok"] else "! FAIL" for check in checks],
-        "detail": [str(check["detail"]) for check in checks],
-        "to do": ["" if check["ok"] else str(check.get("remedy") or "") for check in checks],
+        "detail": [str(check["detail"]).replace(" degC", " °C") for check in checks],
+        **({"to do": to_do} if any(to_do) else {}),
     }

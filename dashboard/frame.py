@@ -100,6 +100,8 @@ def header_now(found: Current) -> dict[str, Any]:
         return empty_header(found.words)
     with found.run.lock:
         header = header_of(Look(found.run, found.status, time.time(), store().desk.answers(found.run.path)))
+    if not header["running"] and not header["stoppable"]:
+        header["notes"] = []  # of a run that is over they stand on the live page, and not above another run's analysis
     return with_desk(header, found.run.path)
 
 

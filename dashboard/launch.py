@@ -6,18 +6,27 @@ import socket
 import threading
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashboard.settings import REFRESH_S, Settings
+from nanolab.commands.output import say
 from nanolab.errors import NanolabError, UsageError
+
+if TYPE_CHECKING:
+    from dashboard.store import Store
 
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
 FIRST_PORT, LAST_PORT = 8501, 8520
 BROWSER_DEADLINE_S = 30.0
+READ_ON_S = 2.0
+"""Wall time between two looks at the run that nobody looks at; each takes a millisecond where there is little new."""
 
+NEEDED = {"streamlit": "Streamlit", "orjson": "orjson"}
 PAGES_FIRST = ("dashboard.live_page", "dashboard.runs_page", "dashboard.devices_page", "dashboard.assay_page")
 
 OPTIONS = {
@@ -56,20 +65,55 @@ def serve(
 
     UsageError where the port is taken; NanolabError where Streamlit is not installed.
     """
-    try:
-        from streamlit.web import cli
-    except ImportError as error:
-        raise NanolabError(
-            "the live page needs Streamlit, which is not installed: run `python -m pip install 'nanolab[dashboard]'`"
-        ) from error
+    check_installed()
+    chosen = free_port(port)
+    say("live page on this machine only; Ctrl-C ends it, and a run that is going on goes on")
+    os.environ.update(Settings(data, bench, read_only, refresh_s).environment())
+    from streamlit.web import cli
+
     for name in PAGES_FIRST:  # before the first visitor asks: he would wait for it
         import_module(name)
-    chosen = free_port(port)
-    os.environ.update(Settings(data, bench, read_only, refresh_s).environment())
     if browser:
         threading.Thread(target=open_when_ready, args=(chosen,), name="open-browser", daemon=True).start()
-    cli.main(arguments(chosen, light=light), standalone_mode=False)
+    with reading_on():
+        cli.main(arguments(chosen, light=light), standalone_mode=False)
     return 0
+
+
+def check_installed() -> None:
+    """Raise NanolabError where what the pages need beyond the base install is missing; quick: nothing is imported."""
+    missing = [words for name, words in NEEDED.items() if find_spec(name) is None]
+    if missing:
+        raise NanolabError(
+            f"the live page needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
+            "run `python -m pip install 'nanolab[dashboard]'`"
+        )
+
+
+@contextlib.contextmanager
+def reading_on() -> Iterator[None]:
+    """Read the run of the bench screen from now on, whether or not somebody looks: who opens the page need not wait."""
+    from dashboard import frame
+
+    ended = threading.Event()
+    words = {"store": frame.store(), "data": frame.settings().data, "ended": ended}
+    thread = threading.Thread(target=keep_read, kwargs=words, name="read-on", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(READ_ON_S)
+
+
+def keep_read(store: "Store", data: Path, ended: threading.Event, every_s: float = READ_ON_S) -> None:
+    """Read what is new in the current run each `every_s` seconds of wall time until `ended`."""
+    while True:
+        # the page looks in the same way, and says what is amiss; here it must only not end the reading
+        with contextlib.suppress(Exception):
+            store.current(data)
+        if ended.wait(every_s):
+            return
 
 
 def arguments(port: int, *, light: bool) -> list[str]:

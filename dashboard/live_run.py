@@ -58,7 +58,10 @@ class Readings:
 
 @dataclass
 class Spectra:
-    """The newest spectrum (n_pixels,) with its phase, and the last rows of the spectrogram, pixels averaged in groups."""
+    """The newest spectrum (n_pixels,) with its phase, and the last rows of the spectrogram.
+
+    Rows are spectra with light, their pixels averaged in groups.
+    """
 
     wavelengths: Array | None = None
     full_scale: float | None = None
@@ -194,6 +197,7 @@ class LiveRun:
         spectra.counts = counts
         spectra.phase = str(data.get("run_state_phase", ""))
         spectra.saturated = float(data.get("spectrometer_saturated", 0.0))
-        spectra.rows.append(fewer_pixels(counts, SPECTROGRAM_PIXELS))
-        spectra.row_times.append(lab)
+        if spectra.phase != "dark":  # a dark row after each light one makes stripes of the map
+            spectra.rows.append(fewer_pixels(counts, SPECTROGRAM_PIXELS))
+            spectra.row_times.append(lab)
         self.looks.add(lab, spectra.phase, counts)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.banner import header_of, number_words, tiles
+from dashboard.hours import in_hours, is_long
 from dashboard.live_run import Array, LiveRun
 from dashboard.look import Look
 from dashboard.look_panels import readings, takes_looks
@@ -44,6 +45,8 @@ def live_view(
         fit = None if takes_looks(run) else fit_of(look)
         shown = readings(look, _temperature(look, fit, notes), _residuals(look, fit))
         panels = [*shown, _spectrum(look), _spectrogram(look)]
+        if is_long(look):
+            panels = in_hours(panels)
         return LiveView({**header_of(look, notes), "tiles": tiles(look, fit)}, panels, fit)
 
 
@@ -193,5 +196,5 @@ def _spectrogram(look: Look) -> Panel:
     axis, name = _axis(look, spectra.counts.size if spectra.counts is not None else size)
     begin = look.run.lab_start if look.run.lab_start is not None else spectra.row_times[0]
     heat = Heat(rows, float(axis[0]), float(axis[-1]), spectra.row_times[0] - begin, spectra.row_times[-1] - begin)
-    words = f"{len(rows)} spectra, {rows.min():.0f} to {rows.max():.0f} counts"
+    words = f"{len(rows)} spectra with light, {rows.min():.0f} to {rows.max():.0f} counts"
     return Panel("spectrogram", "Spectra against time", name, "t / s", heat=heat, words=words, alt=words, **common)

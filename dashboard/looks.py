@@ -12,6 +12,7 @@ Array = npt.NDArray[np.float64]
 
 MOST_LOOKS = 400
 LOOK_PIXELS = 256
+FULL_WEIGHT = 0.25
 LEAST_LIGHT = 0.03
 """Share of the brightest pixel below which a pixel of the first look says nothing."""
 
@@ -44,7 +45,11 @@ class Looks:
         self.times.append(lab_s)
 
     def most_changed(self) -> int | None:
-        """Return the coarse pixel whose absorbance differs most from that of the first look; None before the second."""
-        if len(self.rows) < 2 or not np.any(np.isfinite(self.rows[-1])):
+        """Return the coarse pixel whose absorbance differs most from that of the first look; None before the second.
+
+        Pixels that get less than FULL_WEIGHT of the brightest one's light count less, as they are noisier (shot noise).
+        """
+        if len(self.rows) < 2 or self._first is None or not np.any(np.isfinite(self.rows[-1])):
             return None
-        return int(np.nanargmax(np.abs(self.rows[-1])))
+        weight = np.sqrt(np.minimum(1.0, self._first / (FULL_WEIGHT * np.nanmax(self._first))))
+        return int(np.nanargmax(weight * np.abs(self.rows[-1])))

@@ -9,6 +9,8 @@ import numpy as np
 from dashboard.decimate import as_bytes, inside, min_max
 from nanolab.page import Array, Panel, Trace
 
+FEW, ROOM = 150, 0.01
+"""Points that are drawn large are not cut in half at the ends: room on either side as a share of the range."""
 POINTS = 1200
 """Budget of one curve: about one point a pixel of a wide panel, lowest and highest of each bucket."""
 
@@ -69,7 +71,11 @@ def _panel(panel: Panel, zoom: tuple[float, float] | None, budget: int) -> tuple
 def _full_range(panel: Panel) -> list[float] | None:
     """Return the abscissae between which all curves lie, whatever of them is sent; None where there are none."""
     ends = [float(x) for trace in panel.traces if trace.x.size for x in (trace.x[0], trace.x[-1])]
-    return [min(ends), max(ends)] if ends and min(ends) < max(ends) else None
+    if not ends or min(ends) >= max(ends):
+        return None
+    few = any(trace.style == "points" and trace.x.size <= FEW for trace in panel.traces)
+    room = ROOM * (max(ends) - min(ends)) if few else 0.0
+    return [min(ends) - room, max(ends) + room]
 
 
 def _trace(trace: Trace, zoom: tuple[float, float] | None, budget: int) -> tuple[dict[str, Any], bytes]:

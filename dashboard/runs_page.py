@@ -44,8 +44,9 @@ def content() -> None:
     wanted = chosen(found.runs, _filter(found.runs))
     st.markdown(f"{len(wanted)} of {len(found.runs)} runs. Tick runs to overlay and compare them.")
     event: Any = st.dataframe(
-        rows(wanted), hide_index=True, on_select="rerun", selection_mode="multi-row", key="table", height=280
-    )
+        rows(wanted), hide_index=True, on_select="rerun", selection_mode="multi-row", key="table", height=280,
+        column_config={"result": st.column_config.TextColumn(width=330)},
+    )  # fmt: skip
     ticked = [wanted[index] for index in event.selection.rows if index < len(wanted)]
     if ticked:
         compare(ticked[:MOST_COMPARED])
@@ -78,11 +79,11 @@ def compare(runs: Sequence[RunInfo]) -> None:
         dark = frame.is_dark()
         svg = overlay_svg(curves, at_on, as_rise, dark)
         frame.svg(svg, "Temperature against time of the ticked runs: " + "; ".join(curve.label for curve in curves))
-        one, two, _ = st.columns([1, 1, 3])
-        one.download_button(
+        place = st.container(horizontal=True)
+        place.download_button(
             "Overlay (CSV)", overlay_csv(curves, at_on, as_rise), "overlay.csv", "text/csv", on_click="ignore"
         )
-        two.download_button(
+        place.download_button(
             "Overlay (SVG)",
             overlay_svg(curves, at_on, as_rise, False),
             "overlay.svg",

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from nanolab.page import Explanation, ModelRow, ParameterRow
-from nanolab.report.cells import interval_words, sigma_words, value_words
+from nanolab.quantities import Quantity
+from nanolab.report.cells import DASH, interval_words, sigma_words, value_words
 
 Cells = dict[str, list[str]]
 
@@ -30,9 +31,18 @@ def explanation_rows(rows: Sequence[Explanation]) -> Cells:
 def model_rows(rows: Sequence[ModelRow]) -> Cells:
     """Return the comparison of models."""
     quantity = rows[0].quantity if rows else "value"
+    intervals = [interval_words(row.value) for row in rows]
+    known = any(words != DASH for words in intervals)  # weights have none
     return {
         "model or convention": [row.name for row in rows],
-        quantity: [value_words(row.value) for row in rows],
-        "95 % interval": [interval_words(row.value) for row in rows],
+        quantity: [value_words(row.value) if known else share_words(row.value) for row in rows],
+        **({"95 % interval": intervals} if known else {}),
         "what makes the difference": [row.words for row in rows],
     }
+
+
+def share_words(share: Quantity | None) -> str:
+    """Return a number between 0 and 1 with three digits: a small one is not called nothing."""
+    if share is None:
+        return DASH
+    return f"{share.value:.3f}" if share.value >= 0.0005 else "< 0.001"

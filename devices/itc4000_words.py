@@ -75,4 +75,5 @@ class Look:
     def says(self) -> str:
         """Return the read-backs that matter for off, in words."""
         on = "on" if self.operation & LASER_ON else "off"
-        return f"OUTP1? {int(self.output)}, status word laser {on}, diode current {self.current_a * 1e3:.1f} mA"
+        current_ma = round(self.current_a * 1e3, 1) + 0.0  # no "-0.0"
+        return f"OUTP1? {int(self.output)}, status word laser {on}, diode current {current_ma:.1f} mA"

@@ -83,8 +83,9 @@ class Quantity:
         u = self.standard_uncertainty
         if u is None or u <= 0 or not math.isfinite(u):
             return f"{self.value:.6g}{unit}"
-        digits = max(0, 1 - math.floor(math.log10(u)))
-        return f"{self.value:.{digits}f} ± {u:.{digits}f}{unit}"
+        digits = 1 - math.floor(math.log10(u))
+        shown = max(0, digits)
+        return f"{round(self.value, digits):.{shown}f} ± {round(u, digits):.{shown}f}{unit}"
 
 
 @cache

@@ -170,7 +170,8 @@ class ParticleTable(Table):
 class ReportTable(Table):
     """What a referee asks for and no analysis uses; a report names what is left out as missing.
 
-    The items are grouped as MIRIBEL does: Faria et al., Nat. Nanotechnol. 13, 777 (2018), doi:10.1038/s41565-018-0246-4.
+    The items are grouped as MIRIBEL does and worded after it, not word for word and not all of it: Faria et al.,
+    Nat. Nanotechnol. 13, 777 (2018), doi:10.1038/s41565-018-0246-4.
     """
 
     preparations: int | None = Field(default=None, ge=1, description="number of independent preparations measured")

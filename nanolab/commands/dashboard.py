@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nanolab.commands.output import BenchFile, DataFolder, say
+from nanolab.commands.output import BenchFile, DataFolder
 
 
 def command(
@@ -27,7 +27,6 @@ def command(
     from nanolab.discovery import DASHBOARD, load
 
     serve = load(DASHBOARD, "serve")
-    say("live page on this machine only; Ctrl-C ends it, and a run that is going on goes on")
     folder = _folder(data, bench)
     code = serve(
         folder, port, browser=browser, light=light, bench=bench, read_only=read_only, refresh_s=refresh

@@ -28,7 +28,7 @@ function look(root) {
   return { dark, paper, ink: style.color, grid: dark ? 'rgba(255,255,255,0.13)' : 'rgba(0,0,0,0.11)', colours: palette(dark) };
 }
 
-// what outlives the element: Streamlit takes it away and makes it anew when refreshes overtake each other
+// what outlives the element, which goes when another page is looked at
 const kept = new Map();
 
 class Bench {
@@ -212,12 +212,28 @@ function busyElsewhere(event) {
   return target instanceof HTMLElement && (target.isContentEditable || target.tagName === 'SELECT' || target.closest('[role="dialog"],[role="listbox"],[role="combobox"],[role="grid"]') !== null);
 }
 
+// Streamlit 1.67 writes each of its runs into the browser's performance timeline and forgets none: three entries a refresh,
+// 4 MB in a thousand. Nobody reads them, and it minds no entry that is missing.
+function forgetRuns() {
+  for (const name of ['running', 'notRunning']) performance.clearMarks(name);
+  performance.clearMeasures('script-run-cycle');
+}
+
 const benches = new WeakMap();
+
+// Streamlit 1.67 calls what we return for two reasons: the element was taken away, or its next payload came before this one
+// was shown. In the second case the place is still in the document and what stands there is to be drawn on, not made anew.
+function leave(bench, parentElement) {
+  if (parentElement.isConnected) return;
+  bench.close();
+  benches.delete(parentElement);
+}
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   let bench = benches.get(parentElement);
   if (!bench) { bench = new Bench(parentElement); benches.set(parentElement, bench); }
   bench.setStateValue = setStateValue; bench.setTriggerValue = setTriggerValue;
   if (data) bench.show(unpack(data));
-  return () => { bench.close(); benches.delete(parentElement); };
+  forgetRuns();
+  return () => leave(bench, parentElement);
 }

@@ -4,6 +4,7 @@ const LIGHT = { measured: '#0072B2', model: '#D55E00', predicted: '#767676', aft
 const DARK = { measured: '#56B4E9', model: '#E69F00', predicted: '#A6A6A6', after: '#CC79A7', third: '#2FBF93', limit: '#FF7A6B', laser: '#F0E442' };
 const VIRIDIS = [[68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [109, 205, 89], [180, 222, 44], [253, 231, 37]];
 const FONT = '13px "Source Sans", "Source Sans Pro", "DejaVu Sans", sans-serif';
+const NEAR = 10;             // px around a legend in which a point counts as hidden
 const MARGIN = { left: 62, right: 14, top: 8, bottom: 40 };
 
 export function palette(dark) { return dark ? DARK : LIGHT; }
@@ -26,7 +27,7 @@ function niceStep(span, wanted) {
 function ticks(low, high, wanted) {
   const step = niceStep(high - low, wanted), found = [];
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push([v, (Math.abs(v) < step * 1e-9 ? 0 : v).toFixed(Math.min(digits, 8))]);
+  for (let v = Math.ceil(low / step - 1e-9) * step; v <= high + step * 1e-9; v += step) found.push([v, (Math.abs(v) < step * 1e-9 ? 0 : v).toFixed(Math.min(digits, 8)).replace('-', '−')]);
   return found;
 }
 
@@ -133,7 +134,7 @@ function drawLevel({ g, box, py, look }, line) {
   // a line with a name is a limit; without one it is the zero of a diagram
   g.strokeStyle = line.label ? look.colours.limit : look.ink; g.lineWidth = line.label ? 1.5 : 1; g.setLineDash([3, 3]);
   g.beginPath(); g.moveTo(box.left, y); g.lineTo(box.left + box.width, y); g.stroke(); g.setLineDash([]);
-  if (line.label) { g.fillStyle = look.colours.limit; g.textAlign = 'right'; g.textBaseline = y < box.top + 20 ? 'top' : 'bottom'; g.fillText(line.label, box.left + box.width - 6, y); }
+  if (line.label) { g.fillStyle = look.colours.limit; g.textAlign = 'right'; const below = y < box.top + 20; g.textBaseline = below ? 'top' : 'bottom'; g.fillText(line.label, box.left + box.width - 6, below ? y + 4 : y - 2); }
 }
 
 function drawMark({ g, box, px, look }, x, label) {
@@ -144,16 +145,21 @@ function drawMark({ g, box, px, look }, x, label) {
   g.fillStyle = look.ink; g.textAlign = fits ? 'left' : 'right'; g.textBaseline = 'bottom'; g.fillText(label, fits ? at + 3 : at - 3, box.top + box.height - 3);
 }
 
-// the corner in which the legend hides the fewest points; the upper left one where several hide as few
+// places in px where a curve is seen: its points, and where they are joined or bound a band also the middles between them
+function* inked(t, px, py) {
+  for (const y of t.upper ? [t.y, t.upper, t.lower] : [t.y]) for (let i = 0; i < t.x.length; i++) {
+    yield [px(t.x[i]), py(y[i])];
+    if (i && t.style !== 'points') yield [px((t.x[i] + t.x[i - 1]) / 2), py((y[i] + y[i - 1]) / 2)];
+  }
+}
+
+// the corner in which the legend hides the least; the upper left one where several hide as little
 function quietCorner({ box, px, py }, traces, width, height) {
   const lefts = [box.left + 8, box.left + box.width - width - 8], tops = [box.top + 6, box.top + box.height - height - 24];
   let best = [lefts[0], tops[0]], fewest = Infinity;
   for (const top of tops) for (const left of lefts) {
     let hidden = 0;
-    for (const t of traces) for (let i = 0; i < t.x.length; i++) {
-      const x = px(t.x[i]), y = py(t.y[i]);
-      if (x >= left && x <= left + width && y >= top && y <= top + height) hidden++;
-    }
+    for (const t of traces) for (const [x, y] of inked(t, px, py)) if (x >= left - NEAR && x <= left + width + NEAR && y >= top - NEAR && y <= top + height + NEAR) hidden++;
     if (hidden < fewest) { fewest = hidden; best = [left, top]; }
   }
   return best;

@@ -1,5 +1,7 @@
 """Quantities as cells of a table: digits from the uncertainty, a dash where nothing is known."""
 
+import math
+
 from nanolab.quantities import Quantity
 
 DASH = "–"
@@ -16,12 +18,13 @@ def interval_words(quantity: Quantity | None) -> str:
     """Return the 95 % interval with as many digits as the uncertainty has."""
     if quantity is None or quantity.interval_95 is None or not quantity.standard_uncertainty:
         return DASH
-    shown = str(Quantity(quantity.value, "1", quantity.standard_uncertainty)).split(" ± ")[0]
-    digits = len(shown.partition(".")[2])
-    low, high = quantity.interval_95
-    return f"{low:.{digits}f} … {high:.{digits}f}"
+    digits = 1 - math.floor(math.log10(quantity.standard_uncertainty))
+    low, high = (f"{round(end, digits):.{max(0, digits)}f}" for end in quantity.interval_95)
+    return f"{low} … {high}"
 
 
 def sigma_words(z: float | None) -> str:
-    """Return a difference in standard uncertainties with its sign."""
-    return DASH if z is None else f"{z:+.1f} σ".replace("-", "−")
+    """Return a difference in standard uncertainties with its sign, which nothing has."""
+    if z is None:
+        return DASH
+    return "0.0 σ" if abs(z) < 0.05 else f"{z:+.1f} σ".replace("-", "−")

@@ -21,7 +21,11 @@ PEAK_OVER_MEAN = {"1/e2": 2.0, "FWHM": LN2, "top hat": 1.0}
 w = d/sqrt(2 ln 2) at half maximum (ISO 11146-1 for the width at 1/e²)."""
 
 IN_SAMPLE = "sample.toml, [report]"
-MATERIAL, BIOLOGY, PROTOCOL = "Material (MIRIBEL)", "Biology (MIRIBEL)", "Protocol (MIRIBEL)"
+MATERIAL = "Material characterization (after MIRIBEL)"
+BIOLOGY = "Biological characterization (after MIRIBEL)"
+PROTOCOL = "Details of experimental protocols (after MIRIBEL)"
+"""The three groups bear the names of the paper (doi:10.1038/s41565-018-0246-4). The items in them are worded after it and
+were not compared with its table, which asks for more: hence "after"."""
 
 _MIRIBEL = (
     (MATERIAL, "synthesis and composition", "synthesis"),
@@ -176,5 +180,5 @@ def sample_entries(setup: "Setup", report: ReportTable) -> list[Entry]:
 
 
 def miribel_entries(report: ReportTable) -> list[Entry]:
-    """Return the items of MIRIBEL (doi:10.1038/s41565-018-0246-4) that no other group has."""
+    """Return items after MIRIBEL (doi:10.1038/s41565-018-0246-4) that no other group has."""
     return [Entry(group, name, _text(getattr(report, key)), f"{IN_SAMPLE} {key}") for group, name, key in _MIRIBEL]

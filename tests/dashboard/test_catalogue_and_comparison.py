@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -137,3 +138,18 @@ def _only_primary(path: Path) -> Path:
     lines = (path / DOCUMENTS).read_bytes().splitlines(keepends=True)
     (path / DOCUMENTS).write_bytes(b"".join(lines[:2]))
     return path
+
+
+def test_a_result_keeps_its_unit_in_the_list_and_at_the_axis(tmp_path: Path) -> None:
+    quantity = {"value": 41.0, "standard_uncertainty": 0.1, "interval_95": [40.8, 41.2], "unit": "degC"}
+    document = {"result": {"transition_temperature": quantity, "rate": {**quantity, "unit": "1/h"}}, "verdict": {}}
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    found = main_result(tmp_path)
+    assert found is not None
+    assert found.words == "transition temperature 41.00 ± 0.10 °C"
+    assert found.axis == "transition temperature / °C"
+    document["result"] = {"rate": {**quantity, "unit": "1/h"}}
+    (tmp_path / "result.json").write_text(json.dumps(document))
+    rate = main_result(tmp_path)
+    assert rate is not None
+    assert rate.axis == "rate / (1/h)"

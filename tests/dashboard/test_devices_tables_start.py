@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 
 from dashboard import doctor, launch, start_run
+from dashboard.assay_page import verdict_words, words_of
 from dashboard.device_rows import age_words, answer_words, device_rows, state_words
 from dashboard.launch import arguments, free_port, open_when_ready
 from dashboard.live_run import LiveRun
 from dashboard.settings import Settings
+from dashboard.store import Current, Store
 from dashboard.tables import explanation_rows, model_rows, parameter_rows
 from nanolab.discovery import PLANS, load
-from nanolab.errors import UsageError
+from nanolab.errors import NanolabError, UsageError
 from nanolab.page import Explanation, ModelRow, ParameterRow
 from nanolab.quantities import Quantity
 from nanolab.report.cells import DASH, interval_words, sigma_words, value_words
@@ -59,6 +62,8 @@ def test_cells_have_the_digits_of_the_uncertainty() -> None:
         DASH,
         "−0.5 σ",
     )
+    assert [sigma_words(z) for z in (-0.04, 0.04, 0.06)] == ["0.0 σ", "0.0 σ", "+0.1 σ"]
+    assert interval_words(Quantity(18853.2, "L/mol/h", 1377.4)) == "16200 … 21600"
     table = parameter_rows([ParameterRow("η / 1", quantity, Quantity(0.75, "1", 0.06), -0.47)])
     assert table["predicted"] == ["0.750 ± 0.060"]
     assert explanation_rows([Explanation("c", 0.73, 0.9, "words")])["share of u²"] == ["73 %"]
@@ -144,16 +149,72 @@ def test_a_port_that_is_taken_is_a_sentence_and_the_browser_opens_when_the_serve
     assert not open_when_ready(port, opened.append, deadline_s=0.0)
 
 
-def test_serve_hands_over_to_streamlit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_hands_over_to_streamlit_and_has_read_the_run_before_anybody_looks(
+    make_run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from streamlit.web import cli
 
+    from dashboard import frame
+
     calls: list[list[str]] = []
-    monkeypatch.setattr(cli, "main", lambda words, standalone_mode: calls.append(words))
+    read = threading.Event()
+    path = make_run()
+
+    class Seen(Store):
+        def current(self, root: Path) -> Current:
+            found = super().current(root)
+            read.set()
+            return found
+
+    def served(words: list[str], standalone_mode: bool) -> None:
+        assert not standalone_mode
+        assert read.wait(60.0), "nobody read the run while the server was up"
+        calls.append(words)
+
+    store = Seen()
+    monkeypatch.setattr(frame, "store", lambda: store)
+    monkeypatch.setattr(cli, "main", served)
     monkeypatch.setattr(launch, "open_when_ready", lambda port: True)
     monkeypatch.setenv("NANOLAB_DASHBOARD_DATA", "before")
-    assert launch.serve(tmp_path, None, browser=True) == 0
+    assert launch.serve(tmp_path / "runs", None, browser=True) == 0
     assert calls[0][0] == "run"
-    assert Settings.from_environment().data == tmp_path
+    assert Settings.from_environment().data == tmp_path / "runs"
+    assert "read-on" not in {thread.name for thread in threading.enumerate()}
+    followed = store.look_at(path).run
+    assert followed is not None
+    assert followed.documents > 600
+    assert not followed.poll(), "what is left to read was read"
+    store.close()
+
+
+def test_reading_goes_on_after_a_look_that_failed(tmp_path: Path) -> None:
+    ended = threading.Event()
+    looks: list[Path] = []
+
+    class Fails(Store):
+        def current(self, root: Path) -> Current:
+            looks.append(root)
+            if len(looks) == 3:
+                ended.set()
+            raise RuntimeError("a fault of the page's own")
+
+    store = Fails()
+    launch.keep_read(store, tmp_path, ended, every_s=0.0)
+    store.close()
+    assert looks == [tmp_path] * 3
+
+
+@pytest.mark.parametrize("name", ["streamlit", "orjson"])
+def test_without_what_the_pages_need_one_sentence_says_so_and_nothing_before_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        NanolabError,
+        match=rf"needs {name}, which is not installed: run `python -m pip".replace("streamlit", "Streamlit"),
+    ):
+        launch.serve(tmp_path, None, browser=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_parameters_of_an_old_run_are_taken_over_as_typed(make_run: Callable[..., Path]) -> None:
@@ -211,3 +272,24 @@ def test_a_read_only_page_says_so_to_its_server(tmp_path: Path) -> None:
     variables = Settings(tmp_path, None, True).environment()
     assert Settings.from_environment(variables).read_only
     assert not Settings.from_environment(Settings(tmp_path).environment()).read_only
+
+
+def test_models_with_weights_have_no_interval_and_a_small_weight_is_not_called_nothing() -> None:
+    weights = [("biphasic", 0.9996), ("Weibull", 0.0004), ("zero order", 0.0)]
+    rows = [ModelRow(name, Quantity(share, "1"), "", "AICc weight / 1") for name, share in weights]
+    table = model_rows([*rows, ModelRow("Higuchi", None, "not fitted", "AICc weight / 1")])
+    assert table["AICc weight / 1"] == ["1.000", "< 0.001", "< 0.001", "–"]
+    assert "95 % interval" not in table
+
+
+def test_an_assay_and_a_verdict_are_said_in_words() -> None:
+    assert [words_of(name) for name in ("release_ph", "photothermal")] == ["release pH", "photothermal"]
+    assert verdict_words("agrees", 0.04) == "agrees, 0.0 σ"
+    assert verdict_words("departs", -3.21) == "departs, 3.2 σ below"
+
+
+def test_a_small_power_is_in_milliwatts_and_a_holder_has_units() -> None:
+    assert answer_words("powermeter", {"powermeter_power": 2.253e-05}) == "power 0.023 mW"
+    assert answer_words("powermeter", {"powermeter_power": 0.0201}) == "power 0.0201 W"
+    holder = {"cuvette_holder_target": 25.48, "cuvette_holder_stirring": 800.0}
+    assert answer_words("cuvette_holder", holder) == "target 25.48 °C, stirring 800 rpm"

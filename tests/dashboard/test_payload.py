@@ -31,6 +31,14 @@ def test_numbers_follow_the_header_as_float32_at_a_multiple_of_four() -> None:
     assert np.frombuffer(body, "<f4").tolist() == [0, 1, 2, 0, 2, 4, 0, 1, 2, 0, 1, 2, -1, 0, 1, 1, 2, 3]
 
 
+def test_few_points_have_room_at_the_ends_and_many_begin_at_the_frame() -> None:
+    few, many = np.linspace(0.0, 10.0, 5), np.linspace(0.0, 10.0, 200)
+    shown = [Panel("p", "P", "t / s", "T / °C", [Trace("", x, x, "measured", "points")]) for x in (few, many)]
+    line = Panel("l", "L", "t / s", "T / °C", [Trace("", few, few, "measured", "line")])
+    header, _ = unpack(pack({}, [*shown, line]))
+    assert [panel["full"] for panel in header["panels"]] == [[-0.1, 10.1], [0.0, 10.0], [0.0, 10.0]]
+
+
 def test_a_map_comes_newest_row_first_and_is_padded() -> None:
     panel = Panel(
         "h", "H", "λ / nm", "t / s", heat=Heat(np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]), 1.0, 3.0, 0.0, 9.0)

@@ -37,6 +37,7 @@ def test_the_change_of_absorbance_comes_first_and_is_that_of_the_cargo(data: Pat
     assert trend.y[-1] == pytest.approx(float(np.max(last - first)), abs=0.003)
     assert trend.y[0] == 0.0
     assert "where it changed most: +0.0" in panels["trend"].words
+    assert {"label": "pH", "value": "5.50"} in live_view(run, "running").header["tiles"]
     [change] = panels["change"].traces
     assert change.x[np.nanargmax(change.y)] == pytest.approx(485.0, abs=10.0)
     assert panels["ph"].words == "now 5.50"
@@ -50,6 +51,8 @@ def test_no_laser_is_spoken_of_that_is_not_read(data: Path, follow: Follow) -> N
     view = live_view(run, "running", now=float(run.start["time"]) + 500.0)
     assert (view.header["banner"]["state"], view.header["banner"]["words"]) == ("none", "LASER NOT READ IN THIS RUN")
     assert view.fit is None
+    assert [tile["label"] for tile in view.header["tiles"]] == ["T / °C", "ΔT / K", "time left / min:s"]
+    assert not any("nm" in fact for fact in view.header["banner"]["facts"])
     lit = follow(write_release(data, "release_triggered"))
     header = live_view(lit, "running", now=float(lit.start["time"]) + 500.0).header
     assert header["banner"]["words"] == "LASER OFF"
@@ -91,6 +94,31 @@ def test_before_the_second_look_nothing_has_changed() -> None:
     assert looks.rows[-1][5] == pytest.approx(np.log10(2.0))
 
 
+def test_a_dark_pixel_has_to_change_more_than_a_bright_one() -> None:
+    looks = Looks()
+    looks.add(0.0, "dark", np.zeros(4))
+    looks.add(0.0, "light", np.array([100.0, 1000.0, 400.0, 40.0]))
+    looks.add(1.0, "light", np.array([100.0, 1000.0 * 10**-0.2, 400.0, 40.0 * 10**0.3]))
+    assert looks.most_changed() == 1  # 0.3 · sqrt(40 / 250) is less than 0.2
+    looks.add(2.0, "light", np.array([100.0, 1000.0 * 10**-0.2, 400.0, 40.0 * 10**0.6]))
+    assert looks.most_changed() == 3
+
+
+def test_a_run_of_many_hours_is_drawn_against_hours(data: Path, follow: Follow) -> None:
+    run = follow(write_release(data, "release_triggered", expected_s=86400.0))
+    panels = panels_of(run)
+    assert {"trend-hours", "temperature-hours", "change", "spectrum", "spectrogram"} == set(panels)
+    trend = panels["trend-hours"]
+    assert (trend.x, trend.traces[0].x[-1]) == ("t / h", pytest.approx(24.0, abs=0.1))
+    assert trend.spans[0][1] == pytest.approx(12.0, abs=0.3)
+    heat = panels["spectrogram"].heat
+    assert heat is not None
+    assert (panels["spectrogram"].y, panels["spectrogram"].x) == ("t / h", "λ / nm")
+    assert heat.y1 == pytest.approx(24.0, abs=0.1)
+    header = live_view(run, "running", now=float(run.start["time"]) + 500.0).header
+    assert header["tiles"][-1]["label"].startswith("time left / ")
+
+
 def test_looks_are_bounded_and_pixels_without_light_say_nothing() -> None:
     looks = Looks()
     looks.add(0.0, "dark", np.zeros(4))
@@ -120,6 +148,7 @@ def test_the_assay_page_is_drawn_without_an_exception(data: Path, name: str, mon
     said = " ".join(str(item.value) for item in (*app.warning, *app.markdown))
     assert "Against the prediction made before the run: agrees" in said
     if name == "release":
-        assert app.table[-1].value["AICc weight / 1"].tolist()[0] == "0.6"
+        assert app.table[-1].value["AICc weight / 1"].tolist()[0] == "0.600"
+        assert "95 % interval" not in app.table[-1].value
     else:
-        assert "there is one model here" in said
+        assert "There is one model here" in app.info[0].value

@@ -170,6 +170,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         process.stdout.close()
 
 
+def newest(data: Path) -> Path:
+    """Return the run folder that was begun last."""
+    return max(data.glob("*/*-simulated"), key=lambda folder: (folder / "README.txt").stat().st_mtime)
+
+
 def until(true: Callable[[], bool], what: str, deadline_s: float = 120.0) -> None:
     """Wait in wall time for another process."""
     end = time.monotonic() + deadline_s
@@ -182,6 +187,7 @@ def until(true: Callable[[], bool], what: str, deadline_s: float = 120.0) -> Non
 def running(data: Path, bench: Bench, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """Run `nanolab run ...` on the bench; it is ended with the block if it has not ended before."""
     command = [sys.executable, "-m", "nanolab", "run", *words, "--sim", bench.control, "--data", str(data)]
+    earlier = len(list(data.glob("*/*/docs.jsonl")))
     log = data.parent / "run.log"
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -189,7 +195,10 @@ def running(data: Path, bench: Bench, *words: str) -> Iterator["subprocess.Popen
         )
     try:
         # nothing else is started before the run is under way: its links have deadlines in wall time
-        until(lambda: process.poll() is not None or bool(list(data.glob("*/*/docs.jsonl"))), "the run does not begin")
+        until(
+            lambda: process.poll() is not None or len(list(data.glob("*/*/docs.jsonl"))) > earlier,
+            "the run does not begin",
+        )
         yield process
     except BaseException:
         sys.stderr.write(f"the run said: {log.read_text()}")

@@ -5,13 +5,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from nanolab.journal import open_run
-from tests.e2e.conftest import Bench, Open, running, serving, until
+from tests.e2e.conftest import Bench, Open, Pages, newest, running, serving, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kill -9 and Debian's browser are of POSIX")
 
@@ -26,9 +27,15 @@ def laser_on(page: Page) -> None:
     expect(page.locator(".banner strong")).to_have_text("LASER ON")
 
 
-def test_the_curve_grows_and_stop_turns_the_laser_off(bench: Bench, new_page: Open, tmp_path: Path) -> None:
-    data = tmp_path / "runs"
-    with running(data, bench, *HEAT) as run, serving(data) as pages:
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """One server for the tests that leave it alive; each of them writes a run of its own into its folder."""
+    with serving(tmp_path_factory.mktemp("live") / "runs") as served:
+        yield served
+
+
+def test_the_curve_grows_and_stop_turns_the_laser_off(bench: Bench, pages: Pages, new_page: Open) -> None:
+    with running(pages.data, bench, *HEAT) as run:
         page = new_page(pages.url)
         laser_on(page)
         expect(page.locator(".banner em")).to_have_text("SIMULATED")
@@ -42,23 +49,22 @@ def test_the_curve_grows_and_stop_turns_the_laser_off(bench: Bench, new_page: Op
         assert not bench.emitting
         expect(page.locator(".banner strong")).to_have_text("RUN ABORTED, STOPPED FROM THE PAGE: LASER OFF")
         assert run.wait(120) == 130
-        [record] = data.glob("*/*/stop_request.json")
-        assert '"asked_by": "the STOP of the live page"' in record.read_text()
-        assert not list(data.glob("*/*/stop.json"))
+        folder = newest(pages.data)
+        assert '"asked_by": "the STOP of the live page"' in (folder / "stop_request.json").read_text()
+        assert not (folder / "stop.json").exists()
 
 
 def test_escape_on_another_page_stops_too_and_a_note_goes_into_the_run_folder(
-    bench: Bench, new_page: Open, tmp_path: Path
+    bench: Bench, pages: Pages, new_page: Open
 ) -> None:
-    data = tmp_path / "runs"
-    with running(data, bench, *HEAT) as run, serving(data) as pages:
+    with running(pages.data, bench, *HEAT) as run:
         page = new_page(pages.url)
         laser_on(page)
         note = page.get_by_label("Note (goes into the run folder")
         note.fill("bubble at the wall")
         page.get_by_role("button", name="Add note").click()
         expect(page.locator(".notes li")).to_contain_text(["bubble at the wall"])
-        assert [path.read_text().count("bubble at the wall") for path in data.glob("*/*/notes.jsonl")] == [1]
+        assert (newest(pages.data) / "notes.jsonl").read_text().count("bubble at the wall") == 1
 
         page.get_by_role("link", name="Devices").click()
         expect(page.get_by_role("heading", name="Devices")).to_be_visible()
@@ -132,7 +138,8 @@ def test_a_page_that_lost_its_server_says_so_and_stops_all_the_same(
         laser_on(page)
         os.kill(pages.process.pid, signal.SIGKILL)
         expect(page.locator(".banner strong")).to_contain_text("STATE UNKNOWN")
-        page.wait_for_timeout(3000)  # wall time: Streamlit takes a while to lay a dialog of its own over the page
+        # the worst case: Streamlit has laid a dialog of its own over the page, which is not shown
+        expect(page.get_by_test_id("stDialog")).to_be_attached()
         if by == "click":  # the browser's own way to the run does not need the server
             page.get_by_role("button", name="STOP").click()
         else:

@@ -10,6 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from benchmarks.synthetic import Recipe, write_run
+from dashboard.frame import panels_only
+from dashboard.payload import pack
 from tests.e2e.conftest import Open, Pages, serving, until
 
 NAMES = ("live", "photothermal", "runs", "devices")
@@ -143,6 +145,30 @@ def test_a_zoom_stays_when_new_data_come(new_page: Open, pages: Pages) -> None:
     expect(canvas).to_have_attribute("data-xr", zoomed or "")
     canvas.dblclick()
     assert canvas.get_attribute("data-xr") == whole
+
+
+OVERTAKEN = """async (bytes) => {
+  const address = performance.getEntriesByType('resource').map((each) => each.name).find((name) => name.includes('nanolab.bench') && name.endsWith('index.js'));
+  const show = (await import(address)).default, host = document.body.appendChild(document.createElement('div'));
+  const parentElement = host.attachShadow({ mode: 'open' }), data = new Uint8Array(bytes), others = { setStateValue() {}, setTriggerValue() {} };
+  const first = show({ data, parentElement, ...others }), made = parentElement.querySelector('.bench');
+  performance.mark('running');
+  const second = show({ data, parentElement, ...others }), kept = performance.getEntriesByName('running').length;
+  first();  // as Streamlit does where the next payload came before this one was shown
+  const after = [...parentElement.querySelectorAll('.bench')], paints = made.dataset.paints;
+  host.remove();
+  second();
+  return { kept, same: after.length === 1 && after[0] === made, paints, left: parentElement.querySelectorAll('.bench').length };
+}"""
+
+
+def test_a_payload_that_overtakes_another_is_drawn_on_what_stands_there_and_no_run_is_kept_in_the_timeline(
+    new_page: Open, pages: Pages
+) -> None:
+    page = opened(new_page, pages, "live")
+    expect(page.get_by_role("img", name="Temperature against time")).to_be_visible()
+    found = page.evaluate(OVERTAKEN, list(pack(panels_only(), [])))
+    assert found == {"kept": 0, "same": True, "paints": "2", "left": 0}
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

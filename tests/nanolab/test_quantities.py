@@ -91,6 +91,7 @@ def test_summary_of_draws_and_json() -> None:
 def test_words_and_defaults() -> None:
     assert str(Quantity(0.71234, "1", 0.0456)) == "0.712 ± 0.046"
     assert str(Quantity(280.5, "s", 12.3)) == "280 ± 12 s"
+    assert str(Quantity(18853.2, "L/mol/h", 1377.4)) == "18900 ± 1400 L/mol/h"
     assert str(Quantity(2.5, "W")) == "2.5 W"
     assert Quantity(2.0, "W").with_default_uncertainty(0.1).standard_uncertainty == pytest.approx(0.2)
     assert Quantity(2.0, "W", 0.3).with_default_uncertainty(0.1).standard_uncertainty == 0.3

@@ -52,6 +52,10 @@ def test_what_was_not_entered_is_missing_and_says_where_it_goes(setup: Setup) ->
     names = {entry.name for entry in missing}
     assert {"line width, FWHM", "spot diameter (1/e² or FWHM)", "irradiance", "mass of the liquid", "zeta potential",
             "metal mass concentration", "independent preparations", "cells", "power at the sample P"} <= names  # fmt: skip
+    groups = dict.fromkeys(entry.group for entry in miribel_entries(setup.sample.report))
+    assert [group.removesuffix(" (after MIRIBEL)") for group in groups] == [
+        "Material characterization", "Biological characterization", "Details of experimental protocols",
+    ]  # fmt: skip
     found = by_name(entries)
     assert found["line λ"].value == "808 nm"
     assert found["path"].value == "1.0000 ± 0.0050 cm"
