@@ -45,6 +45,7 @@ HeatLoss = Annotated[Quantity, BeforeValidator(_reader("W/K", 0.0, exclusive_low
 Percent = Annotated[Quantity, BeforeValidator(_reader("%", 0.0, 100.0))]
 Celsius = Annotated[Quantity, BeforeValidator(_reader("degC", 0.0, 100.0))]
 PerHour = Annotated[Quantity, BeforeValidator(_reader("1/h", 0.0, exclusive_low=True))]
+ShareLost = Annotated[Quantity, BeforeValidator(_reader("1/h", 0.0, 0.2))]
 PerMinute = Annotated[Quantity, BeforeValidator(_reader("1/min", 0.0, exclusive_low=True))]
 PerSecond = Annotated[Quantity, BeforeValidator(_reader("1/s", 0.0, exclusive_low=True))]
 PerMolarHour = Annotated[Quantity, BeforeValidator(_reader("L/mol/h", 0.0))]

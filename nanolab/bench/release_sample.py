@@ -18,6 +18,7 @@ from nanolab.bench.fields import (
     PhDifference,
     Pk,
     PositiveShare,
+    ShareLost,
     TemperatureChange,
     Volume,
 )
@@ -50,6 +51,10 @@ class ReleaseTable(Table):
     )
     enzyme: Concentration = Field(
         default=Quantity(0.0100, "umol/L", 0.0005), description="active enzyme in the cuvette; without u: 5 %"
+    )
+    evaporation: ShareLost = Field(
+        default=Quantity(0.001, "1/h", 0.001),
+        description="share of the liquid of a capped cuvette that evaporates per hour; without u: all of it",
     )
     addition: Volume = Field(
         default=Quantity(0.010, "mL", 0.0001), description="what one addition by pipette brings in; without u: 1 %"

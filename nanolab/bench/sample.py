@@ -47,6 +47,7 @@ DEFAULT_UNCERTAINTY: dict[str, float] = {
     "release.activation_energy": 0.25,
     "release.indicator_pk": 0.006,
     "release.enzyme": 0.05,
+    "release.evaporation": 1.0,
     "release.addition": 0.01,
     "release.withdrawal": 0.01,
     "release.insert": 0.10,

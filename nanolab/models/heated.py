@@ -12,8 +12,8 @@ Array = npt.NDArray[np.float64]
 _LEVEL_K = 0.15
 """A temperature that falls by no more than this below its highest counts as rising: noise, and a controller at rest."""
 
-_BY_RECORD, _BY_KELVIN = 50, 50
-"""Transitions at which carriers are followed: as dense as the recorded temperatures, and evenly between their ends."""
+_BY_RECORD, _BY_KELVIN = 90, 70
+"""Transitions at which carriers are followed: as dense as the recorded temperatures in the hotter half, and evenly."""
 
 _SPAN_K = 8.0
 """They reach so far below the hottest temperature; what opens below counts as open from the beginning."""
@@ -36,7 +36,8 @@ class Passing:
         """Return it for temperatures (n,), straight lines in between."""
         hottest = float(temperature_c.max())
         warm = temperature_c[temperature_c >= hottest - _SPAN_K]
-        known = np.quantile(warm, np.linspace(0.0, 1.0, _BY_RECORD))
+        hot = warm[warm >= 0.5 * (float(np.median(warm)) + hottest)]
+        known = np.quantile(hot, np.linspace(0.0, 1.0, _BY_RECORD))
         even = np.linspace(warm.min(), hottest, _BY_KELVIN)
         edges = np.unique(np.concatenate([known, even]))
         middles = 0.5 * (edges[1:] + edges[:-1])

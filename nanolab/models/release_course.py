@@ -46,23 +46,26 @@ def through_membrane(time: Array, released: Array, membrane_rate: float) -> Arra
     return np.asarray(released - behind)
 
 
-def cut(time: Array, active: Array, kappa: float, background: Array | float = 0.0) -> Array:
+def cut(time: Array, active: Array, kappa: Array | float, background: Array | float = 0.0) -> Array:
     """Return the share of an enzyme's substrate that is cut or left by itself, (n,).
 
-    s' = -v(t) s/(kappa + s) - background s, s(0) = 1, ``active`` being v = kcat E(t)/S0 (1/h, (n,)) and ``kappa`` KM/S0.
+    s' = -v(t) s/(kappa + s) - background s, s(0) = 1, ``active`` being v = kcat E(t)/S0 (1/h, (n,)) and ``kappa`` KM/S0, which falls ((n,)) where
+    the liquid evaporates.
     Fourth-order Runge-Kutta, a step from each time to the next.
     """
     rates = np.broadcast_to(np.asarray(background, dtype=np.float64), time.shape)
     steps, alone = np.diff(time), np.exp(-np.diff(integral(time, rates)))
+    each = np.broadcast_to(np.asarray(kappa, dtype=np.float64), time.shape)
+    halves = 0.5 * (each[1:] + each[:-1])
     left = [1.0]
     s = 1.0
     rows = zip(
         steps.tolist(), alone.tolist(), active.tolist(), active[1:].tolist(), rates.tolist(), rates[1:].tolist(),
-        strict=False,
+        halves.tolist(), strict=False,
     )  # fmt: skip
-    for step, kept, a0, a1, b0, b1 in rows:
-        # without an enzyme it is first order
-        s = s * kept if a0 == a1 == 0.0 else _runge_kutta(s, step, (a0, a1), (b0, b1), kappa)
+    for step, kept, a0, a1, b0, b1, half in rows:
+        # without an enzyme it is first order; kappa hardly changes within a step
+        s = s * kept if a0 == a1 == 0.0 else _runge_kutta(s, step, (a0, a1), (b0, b1), half)
         left.append(s)
     return np.asarray(1.0 - np.array(left))
 

@@ -68,7 +68,9 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         kcat = own[0] * FIRST_ORDER_KAPPA * reachable if first_order else own[0]
         activity = _activity(grid.time, run.added_h, given["enzyme_loss"])
         active = 60.0 * kcat * given["enzyme"] / reachable * activity
-        gone = cut(grid.time, active, kappa, k_release * arrhenius(grid.temperature_c, energy))
+        # KM counts in moles of what is left of the liquid
+        shrunk = kappa * (1.0 - given["evaporation"] * grid.time)
+        gone = cut(grid.time, active, shrunk, k_release * arrhenius(grid.temperature_c, energy))
         seen.append(sample.seen(first + (plateau - burst) * gone, zero_sample))
         return read_out(np.concatenate(seen), given)
 

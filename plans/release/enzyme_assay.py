@@ -170,6 +170,7 @@ def enzyme_inputs(beliefs: "SampleConfig") -> dict[str, Quantity]:
         "activation_energy": inputs["activation_energy"],
         "concentration": beliefs.release.concentration,
         "enzyme": beliefs.release.enzyme,
+        "evaporation": beliefs.release.evaporation,
         "enzyme_loss": beliefs.expected_release.enzyme_loss,
         **READ_OUT,
     }

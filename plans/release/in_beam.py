@@ -24,7 +24,7 @@ Array = npt.NDArray[np.float64]
 SD_PERCENT = 0.2
 """Relative weight of a read-out: the same for all, since it is a difference of spectra; its size is fitted."""
 
-READ_OUT = {"scale": Quantity(0.0, "1", 0.005), "linearity": Quantity(0.0, "1", 0.01)}
+READ_OUT = {"scale": Quantity(0.0, "1", 0.005), "linearity": Quantity(0.0, "1", 0.015)}
 """What the read-out itself may be off by, relative: its 100 %, and small values against large ones.
 
 The dissolved carriers' look is corrected for dilution and scatter, and the dimers' spectrum is a stand-in.

@@ -15,6 +15,7 @@ INPUTS = {
     "ph": "the calibration of the pH probe",
     "concentration": "the concentration of the cargo",
     "enzyme": "the concentration of the enzyme",
+    "evaporation": "what evaporates",
     "enzyme_loss": "the enzyme's loss of activity",
     "k_release": "the rate without a trigger",
     "fluence": "the laser's power and the area of its beam",
