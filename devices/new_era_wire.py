@@ -1,6 +1,7 @@
 """What a New Era pump is told and says: commands, replies, alarms, numbers."""
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ ERRORS = {
 
 MOST_ALARMS = 3
 """So many alarms in a row are answered by asking again; an alarm takes the place of a reply."""
+
+SECOND_ALARM_S = 0.1
+"""Wall time after an alarm in which a second one, shouted or answered, has come."""
 
 LOST_BY_ROUNDING = 0.005
 """Largest relative difference between what is asked for and what four digits can say."""
@@ -104,6 +108,8 @@ class NewEraWire:
                 data = match["data"]
                 return Answer(match["state"], data, data[1:] if data.startswith("?") else None)
             alarm = match["alarm"]
+            # with a watchdog the pump also shouts its alarm of its own accord: what comes second then waits, and the link clears it
+            time.sleep(SECOND_ALARM_S)
             self._alarmed(alarm)
             if not again:
                 raise DeviceError(self._name, f"did not start: {alarm_words(alarm)}", sent=sent, received=text)

@@ -309,7 +309,7 @@ def test_without_a_watchdog_none_is_armed() -> None:
 
 
 def test_a_pump_that_runs_after_reconnecting_is_stopped() -> None:
-    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00I"), *HALT]
+    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00S")]
     with pump(basic("DIS", "00nonsense"), *again, *GOODBYE) as device:
         with pytest.raises(DeviceError, match="cannot be understood"):
             read(device)
@@ -383,3 +383,13 @@ def test_the_syringe_cannot_take_more_than_it_holds() -> None:
     with pytest.raises(RefusedError, match="no rate"):
         dose.check_rate(True)
     assert dose.limits == (0.0, 50.0)
+
+
+def test_an_alarm_that_is_shouted_and_answered_leaves_no_reply_for_the_next_question() -> None:
+    request, reply = basic("DIS", "00A?S")
+    twice = (request, reply + reply)
+    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00S")]
+    with pump(twice, *again, basic("DIS", "00SI1.500W0.000ML"), *GOODBYE) as device:
+        values = read(device)
+        assert values["dispensed"] == 1.5
+        assert "its motor stalled" in values["reason"]
