@@ -19,8 +19,8 @@ IN_THE_BEAM = frozenset({"carrier", "standard", "filtrate", "lysate"})
 ADDITIONS = ("enzyme", "surfactant")
 REFERENCE_C = 37.0
 
-_BINS, _REACH = 480, 6.0
-"""Bins of equal width over six widths either side of the middle."""
+_BINS, _REACH = 640, 8.0
+"""Bins of equal width over eight widths either side of the middle: one carrier in 1,500 lies beyond."""
 _HEAT_FROM_K = 3.0
 _GAS_KJ = 8.314462618e-3
 _ZERO_C = 273.15
