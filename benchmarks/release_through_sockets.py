@@ -65,8 +65,11 @@ def write_files(case: Case, folder: Path) -> None:
     ]
     lines += [
         "[expected_release]",
-        *(f"{name} = {text_of(getattr(expected, name))}" for name in ("k_release", "enzyme_loss")),
+        f"k_release = {text_of(expected.k_release)}",
     ]
+    # a sample file holds no loss below nothing
+    if expected.enzyme_loss.value > 0.0:
+        lines.append(f"enzyme_loss = {text_of(expected.enzyme_loss)}")
     (folder / "sample.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
