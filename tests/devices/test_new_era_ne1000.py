@@ -309,7 +309,7 @@ def test_without_a_watchdog_none_is_armed() -> None:
 
 
 def test_a_pump_that_runs_after_reconnecting_is_stopped() -> None:
-    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00S")]
+    again = [safe("SAF", "00S0", plain=True), basic("VER", "00SNE1000V3.928"), basic("", "00I"), *HALT]
     with pump(basic("DIS", "00nonsense"), *again, *GOODBYE) as device:
         with pytest.raises(DeviceError, match="cannot be understood"):
             read(device)
