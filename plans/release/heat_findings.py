@@ -137,12 +137,14 @@ def _order(with_light: Joint, warmth: Joint, cautions: Cautions) -> dict[str, An
         scores[name] = criteria(one.fit.y, one.fit.fitted, one.fit.values.size, one.fit.sd).aicc
     ranking = rank(scores, {"warmth": "the laser's warmth alone", "warmth_and_light": "warmth and light"})
     light = with_light.found["k_light"].quantity
-    if light is not None and light.interval_95 is not None and not light.interval_95[0] <= 0.0 <= light.interval_95[1]:
-        cautions.add(
-            "light_beyond_heat",
-            f"the light does more than warm: k_light = {light} (95 % {light.interval_95[0]:.3g} to {light.interval_95[1]:.3g})",
-            "k_light",
-        )
+    if light is not None and light.interval_95 is not None:
+        low, high = light.interval_95
+        told = f"k_light = {light} (95 % {low:.3g} to {high:.3g})"
+        if low > 0.0:
+            cautions.add("light_beyond_heat", f"the light does more than warm: {told}", "k_light")
+        elif high < 0.0:
+            text = f"{told}: light holds no cargo back, so the control at the same temperatures or the probe is off"
+            cautions.add("light_below_warmth", text, "k_light")
     return {
         "preferred": ranking.preferred,
         "statement": ranking.sentence,
