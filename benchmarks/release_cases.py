@@ -62,6 +62,12 @@ class Case:
         """What is believed of the spectrometer's stray light."""
         return self.config.spectrometer.stray_light * (1.0 + DECLARED["stray_light"] * self.errors["stray_light"])
 
+    @property
+    def power_gain(self) -> float:
+        """Power on the sample, the diode cold, over what the laser is asked for: its calibration was taken with a warm one."""
+        gain = 1.0 + DECLARED["power_gain"] * self.errors["power_gain"]
+        return gain / (1.0 - self.config.laser.warm_up_droop)
+
 
 def draw_case(kind: str, seed: int, *, short: bool = False) -> Case:
     """Draw a plausible world and the errors of the beliefs about it from one seed."""
@@ -200,8 +206,9 @@ def _sampled(rng: np.random.Generator) -> tuple[dict[str, Any], Sequence[str], A
 
 def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, float] | None = None) -> dict[str, Course]:
     """Measure the courses of an assay's outline, each with a fresh cuvette, in one world."""
-    gain = 1.0 + DECLARED["power_gain"] * case.errors["power_gain"]
-    rig = Rig(case.config, case.seed, electrode=meter is not None, stray_light=case.stray_light, power_gain=gain)
+    rig = Rig(
+        case.config, case.seed, electrode=meter is not None, stray_light=case.stray_light, power_gain=case.power_gain
+    )
     medium = reference(rig)
     found: dict[str, Course] = {}
     for one in courses:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.release_cases import DECLARED, KINDS, SAMPLING, Case, draw_case
+from benchmarks.release_cases import KINDS, SAMPLING, Case, draw_case
 from benchmarks.through_sockets import TIME_OUT_S, text_of
 from nanolab.bench.template import bench_template
 from nanolab.quantities import Quantity
@@ -42,8 +42,7 @@ def write_files(case: Case, folder: Path) -> None:
         off_mv = 61.5 * 0.03 * case.errors["ph"]
         world = world.replaced({"ph_electrode.slope": 0.988, "ph_electrode.zero_mv": 1.5 + off_mv})
     if case.kind == "light":
-        gain = 1.0 + DECLARED["power_gain"] * case.errors["power_gain"]
-        world = world.replaced({"laser.slope_w_per_a": 0.90 * gain})
+        world = world.replaced({"laser.slope_w_per_a": 0.90 * case.power_gain})
     (folder / "world.toml").write_text(describe_world(world), encoding="utf-8")
     # the bench of the template with all its further instruments
     bench = re.sub("^## ", "", bench_template(), flags=re.MULTILINE)

@@ -59,9 +59,9 @@ def heated(
 ) -> Array:
     """Return the share of a thermosensitive carrier's cargo that has left, (n,).
 
-    Carriers have their own transition temperatures, logistic about `transition` (degC) with `width` (K); those that
-    have passed it lose their cargo at k_fast, the others at k_tail times the share that has passed (both 1/s), and both only where it is
-    no more than `from_k` below `transition`: the logistic tail would go on for ever. At constant temperature this is the biexponential of
+    Carriers have their own transition temperatures, logistic about `transition` (degC) with `width` (K) and none more than `from_k`
+    below it (the logistic tail would go on for ever); those that have passed it lose their cargo at k_fast, the others at k_tail times the
+    share that has passed (both 1/s). At constant temperature this is the biexponential of
     `nanolab.models.release_triggers.thermosensitive`. While the temperature only rises (within `_LEVEL_K`) the sum over the carriers is
     exact; where it falls again they are followed in the classes of `passing`, which may be given where it is needed often.
     """
@@ -69,8 +69,7 @@ def heated(
     if float(np.max(highest - temperature_c)) > _LEVEL_K:
         classes = Passing.of(temperature_c) if passing is None else passing
         return _in_classes(time_s, temperature_c, classes, (transition, width, k_fast, k_tail), from_k)
-    cold = highest <= transition - from_k
-    passed = np.where(cold, 0.0, _passed(highest, transition, width))
+    passed = _passed(highest, transition, width, from_k)
     slow = integral(time_s, k_tail * passed)
     waiting = np.exp(-slow)
     steps = np.diff(time_s)
@@ -84,18 +83,21 @@ def heated(
     return np.asarray(1.0 - (1.0 - passed) * waiting - np.array(leaking))
 
 
-def _passed(temperature_c: Array, transition: float, width: float) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip((temperature_c - transition) / width, -60.0, 60.0))))
+def _passed(temperature_c: Array, transition: float, width: float, from_k: float) -> Array:
+    """Return the share of carriers whose transition lies below each temperature: continuous, or a fit would stumble over a step."""
+    below = 1.0 / (1.0 + np.exp(-np.clip((temperature_c - transition) / width, -60.0, 60.0)))
+    cut = 1.0 / (1.0 + np.exp(min(from_k / width, 60.0)))
+    return np.asarray(np.maximum(below - cut, 0.0) / (1.0 - cut))
 
 
 def _in_classes(
     time_s: Array, temperature_c: Array, passing: Passing, law: tuple[float, float, float, float], from_k: float
 ) -> Array:
     transition, width, k_fast, k_tail = law
-    below = _passed(passing.edges, transition, width)
+    below = _passed(passing.edges, transition, width, from_k)
     middle = 0.5 * (temperature_c[1:] + temperature_c[:-1])
-    slow = k_tail * _passed(middle, transition, width)
-    steps = np.diff(time_s) * (middle > transition - from_k)
+    slow = k_tail * _passed(middle, transition, width, from_k)
+    steps = np.diff(time_s)
     reach = (k_fast - slow) * passing.above
     reach += slow
     reach *= steps

@@ -4,8 +4,8 @@
     main:   B_i' = -[k_release a + k_acid a (10^-pH - 10^-pH0) + switch + photocleavage + kcat E/(KM + S) + heat_i(T)] B_i
 
 with a(T) = exp[Ea/R (1/310.15 K - 1/T)] and carriers sorted by their own transition temperature i (a logistic
-distribution): heat_i is k_fast for those that have passed it, else k_tail times the share that has. What leaves is
-free at once; behind a membrane inside and outside come to equal concentrations.
+distribution, cut 3 K below its middle): heat_i is k_fast for those that have passed it, else k_tail times the share
+that has. What leaves is free at once; behind a membrane inside and outside come to equal concentrations.
 """
 
 import itertools
@@ -61,12 +61,17 @@ class Cargo(NamedTuple):
         return self.bound + self.inside + self.free
 
 
+def _logistic(place: float) -> float:
+    return 1.0 / (1.0 + math.exp(min(-place, 60.0)))
+
+
 class CargoLaws:
     """Moves `Cargo` along."""
 
     def __init__(self, config: WorldConfig) -> None:
         self._config = config
-        edges = [1.0 / (1.0 + math.exp(_REACH * (1.0 - 2.0 * index / _BINS))) for index in range(_BINS + 1)]
+        self._lowest = _logistic(-_HEAT_FROM_K / config.carrier.transition_width)
+        edges = [self._passed(_REACH * (2.0 * index / _BINS - 1.0)) for index in range(_BINS + 1)]
         self._shares = tuple((b - a) / (edges[-1] - edges[0]) for a, b in itertools.pairwise(edges))
         self._fresh_h = math.pow(10.0, -config.buffer.initial_ph)
 
@@ -165,12 +170,15 @@ class CargoLaws:
     def _heated(self, bins: tuple[float, ...], temperature_c: float, step_s: float) -> tuple[float, ...]:
         carrier = self._config.carrier
         place = (temperature_c - carrier.transition_temperature) / carrier.transition_width
-        passed = 1.0 / (1.0 + math.exp(-place))
-        slow, fast = carrier.k_tail * passed, carrier.k_fast
+        slow, fast = carrier.k_tail * self._passed(place), carrier.k_fast
         slowly, quickly = math.exp(-slow * step_s), math.exp(-fast * step_s)
         # a bin has passed when its middle has
         whole = min(max(int(0.5 * (place / _REACH + 1.0) * _BINS + 0.5), 0), _BINS)
         return (*(share * quickly for share in bins[:whole]), *(share * slowly for share in bins[whole:]))
+
+    def _passed(self, place: float) -> float:
+        """Return the share of carriers whose transition lies below `place`, in widths from the middle."""
+        return max(0.0, _logistic(place) - self._lowest) / (1.0 - self._lowest)
 
     def _through(self, inside: float, free: float, volume_ml: float, step_s: float) -> tuple[float, float]:
         own = self._config.membrane

@@ -54,12 +54,12 @@ class CarrierTable(Section):
     switch_steepness: Positive = Field(default=2.0, description="steepness of that switch, 1 to 4 (1)")
     transition_temperature: float = Field(default=41.0, description="middle of the carrier's transition, degC")
     transition_width: Positive = Field(
-        default=0.4, description="width of its logistic distribution over the carriers, K"
+        default=0.4, description="width of its logistic distribution over the carriers, cut 3 K below the middle, K"
     )
     k_fast: NotNegative = Field(default=0.08, description="rate of a carrier above its own transition, 1/s")
     k_tail: NotNegative = Field(
         default=0.003,
-        description="rate of the others, from 3 K below the middle on, times the share that has passed, 1/s",
+        description="rate of the others, times the share that has passed, 1/s",
     )
     k_light: NotNegative = Field(
         default=0.0, description="photocleavage by the laser: share released per dose, cm2/J (0: none)"

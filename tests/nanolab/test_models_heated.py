@@ -81,3 +81,25 @@ def test_far_below_the_transition_there_is_no_tail() -> None:
     assert heated(time, cold, 41.0, 1.0, 0.08, 0.01, from_k=3.0) == pytest.approx(0.0, abs=1e-12)
     assert heated(time, cold, 41.0, 1.0, 0.08, 0.01)[-1] > 0.1
     assert heated(time, cold[::-1], 41.0, 1.0, 0.08, 0.01, from_k=3.0) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_nothing_jumps_where_the_first_carriers_begin_to_pass() -> None:
+    time, degrees = plateau()
+    passing = Passing.of(degrees)
+    slopes = []
+    # the plateau at 38 degC lies where the distribution is cut
+    for step in (1e-4, 4e-3, 2e-2):
+        ends = [
+            heated(time, degrees, 41.0 + sign * step, 0.8, 0.08, 0.01, from_k=3.0, passing=passing)[-1]
+            for sign in (1, -1)
+        ]
+        slopes.append((ends[0] - ends[1]) / (2.0 * step))
+    assert slopes == pytest.approx([slopes[-1]] * 3, rel=0.02)
+
+
+def test_the_cut_distribution_is_a_whole_one() -> None:
+    time = np.arange(0.0, 600.0, 1.0)
+    past_all = np.full(600, 60.0)
+    assert heated(time, past_all, 41.0, 2.0, 0.08, 0.003, from_k=3.0)[100] == pytest.approx(
+        1.0 - np.exp(-8.0), abs=1e-3
+    )
