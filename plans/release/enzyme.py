@@ -7,7 +7,7 @@ with it; first order (kappa large) is the model that it is held against.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +40,10 @@ SPECIFICITY = (FitParameter("specificity", "L/(umol min)", True, 1e-4, 1e4),)
 
 @dataclass(frozen=True)
 class EnzymeRun:
-    """Control and sample as seen, the time of the addition in h, and its dilution (volume before over after)."""
+    """Control and sample as seen, the time of the addition in h, and its dilution (volume before over after).
+
+    The sample's grid has that time and the one `AT_ONCE_H` later: the activity jumps there.
+    """
 
     control: BeamProfile
     sample: BeamProfile
@@ -50,9 +53,6 @@ class EnzymeRun:
 
 def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: bool = False) -> Joint:
     """Fit control and sample at once; ``first_order``: only kcat/KM."""
-    # the activity jumps where the enzyme comes in
-    grid_h = [run.added_h, run.added_h + AT_ONCE_H]
-    sample = replace(run.sample, grid=run.sample.grid.with_times(grid_h))
 
     def predicted(p: Array, given: Mapping[str, float]) -> Array:
         zero_control, zero_sample, burst, k_burst, plateau, k_release, *own = p
@@ -61,7 +61,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         control = run.control.grid.moved(kelvin=given["temperature"])
         first, rest = passive_part(control, burst, k_burst, k_release, energy)
         seen = [run.control.seen(first + (plateau - burst) * rest, zero_control)]
-        grid = sample.grid.moved(kelvin=given["temperature"])
+        grid = run.sample.grid.moved(kelvin=given["temperature"])
         first, _ = passive_part(grid, burst, k_burst, k_release, energy)
         reachable = given["concentration"] * 0.01 * (plateau - burst) * run.dilution
         kappa = FIRST_ORDER_KAPPA if first_order else own[1] / reachable
@@ -71,7 +71,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
         # KM counts in moles of what is left of the liquid
         shrunk = kappa * (1.0 - given["evaporation"] * grid.time)
         gone = cut(grid.time, active, shrunk, k_release * arrhenius(grid.temperature_c, energy))
-        seen.append(sample.seen(first + (plateau - burst) * gone, zero_sample))
+        seen.append(run.sample.seen(first + (plateau - burst) * gone, zero_sample))
         return read_out(np.concatenate(seen), given)
 
     percent = np.concatenate([run.control.percent, run.sample.percent])
@@ -84,7 +84,7 @@ def fit_enzyme(run: EnzymeRun, inputs: Mapping[str, Quantity], *, first_order: b
 
 def _activity(time: Array, added_h: float, loss: float) -> Array:
     """Return the share of the enzyme that is active: none before, all of it once mixed, then lost (1/h)."""
-    return np.where(time <= added_h, 0.0, np.exp(-loss * np.maximum(time - added_h, 0.0)))
+    return np.where(time <= added_h + 0.5 * AT_ONCE_H, 0.0, np.exp(-loss * np.maximum(time - added_h, 0.0)))
 
 
 def _starts(run: EnzymeRun, first_order: bool) -> list[list[float]]:

@@ -15,7 +15,7 @@ from nanolab.quantities import Quantity
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, report
 from plans.release.continuing import chain
-from plans.release.enzyme import MIXING_S, EnzymeRun, fit_enzyme
+from plans.release.enzyme import AT_ONCE_H, MIXING_S, EnzymeRun, fit_enzyme
 from plans.release.expectation import expect
 from plans.release.in_beam import READ_OUT, beam_profile
 from plans.release.joint import Joint
@@ -136,7 +136,7 @@ def enzyme_findings(control: Course, sample: Course, beliefs: "SampleConfig", ca
     added_h = added[0][0] / 3600.0 + 0.5 * MIXING_S / 3600.0
     run = EnzymeRun(
         beam_profile(control, beliefs, cautions),
-        beam_profile(sample, beliefs, cautions),
+        beam_profile(sample, beliefs, cautions, deeds_s=[3600.0 * added_h, 3600.0 * (added_h + AT_ONCE_H)]),
         added_h,
         volume.value / (volume.value + beliefs.release.addition.value),
     )

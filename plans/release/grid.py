@@ -27,12 +27,6 @@ class Grid:
         """Return the course with thermometer and probe corrected by these."""
         return Grid(self.time, self.temperature_c + kelvin, self.ph + ph, self.looks)
 
-    def with_times(self, times_h: Sequence[float]) -> "Grid":
-        """Return the course with these times (h) among its own: what changes at once must not be smeared over an interval."""
-        nodes = np.union1d(self.time, np.asarray(times_h, dtype=np.float64))
-        degrees, ph = (np.interp(nodes, self.time, values) for values in (self.temperature_c, self.ph))
-        return Grid(nodes, degrees, ph, np.searchsorted(nodes, self.time[self.looks]))
-
 
 def grid_of(
     look_s: Array,

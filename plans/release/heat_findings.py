@@ -79,7 +79,9 @@ def heat_findings(
 
 
 def _run(dark: Course, sample: Course, unlit: Course | None, beliefs: "SampleConfig", cautions: Cautions) -> HeatRun:
-    seen = beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE)
+    # where stairs begin, and light comes and goes, the temperature bends
+    bends = [time for what in ("temperature", "power") for time, _ in sample.when(what)]
+    seen = beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE, deeds_s=bends)
     fluence = energy_at(sample, 3600.0 * seen.grid.time) / beliefs.release.beam_area.value
     return HeatRun(
         beam_profile(dark, beliefs, cautions),

@@ -1,6 +1,6 @@
 """Carriers in the beam: how far the spectrum has come from the first look to that of the dissolved carriers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,18 @@ class BeamProfile:
 
 
 def beam_profile(
-    course: Course, sample: "SampleConfig", cautions: Cautions, *, early: int = 60, late: int = 120
+    course: Course,
+    sample: "SampleConfig",
+    cautions: Cautions,
+    *,
+    early: int = 60,
+    late: int = 120,
+    deeds_s: Sequence[float] = (),
 ) -> BeamProfile:
-    """Read a course whose last look is that of the dissolved carriers. AnalysisRefusesError where it never was taken."""
+    """Read a course whose last look is that of the dissolved carriers; the rest is `grid_of`'s.
+
+    AnalysisRefusesError where that look never was taken.
+    """
     surfactant = course.when("surfactant")
     if not surfactant:
         raise AnalysisRefusesError("the carriers were never dissolved: without that look nothing tells 100 %")
@@ -79,7 +88,7 @@ def beam_profile(
             "little_contrast", "dissolved carriers hardly look different from whole ones: the read-out is poor"
         )
     times = np.array([look.time_s for look in looks])
-    grid = grid_of(times, course.time_s, course.temperature_c, course.ph, early=early, late=late)
+    grid = grid_of(times, course.time_s, course.temperature_c, course.ph, early=early, late=late, deeds_s=deeds_s)
     return BeamProfile(grid, 100.0 * np.array([one.value for one in readings]), np.array(sizes))
 
 

@@ -196,11 +196,14 @@ def test_too_few_or_equal_or_too_many_percent_are_one_sentence_each() -> None:
 
 
 def test_times_may_be_added_to_a_course_and_its_looks_stay() -> None:
-    time = np.arange(0.0, 36000.0, 60.0)
-    grid = grid_of(np.array([600.0, 9000.0, 35000.0]), time, 30.0 + time / 36000.0, np.full(time.size, np.nan))
-    more = grid.with_times([1.2345, 1.2346, 2.5])
+    time, looks = np.arange(0.0, 36000.0, 60.0), np.array([600.0, 9000.0, 35000.0])
+    deeds = [3600.0 * hours for hours in (1.2345, 1.2346, 2.5)]
+    degrees, no_ph = 30.0 + time / 36000.0, np.full(time.size, np.nan)
+    grid = grid_of(looks, time, degrees, no_ph)
+    more = grid_of(looks, time, degrees, no_ph, deeds_s=deeds)
     assert more.time.size == grid.time.size + 2  # 2.5 h is a look's own
     assert more.time[more.looks] == pytest.approx(grid.time[grid.looks], abs=0.0)
+    assert set(np.array(deeds) / 3600.0) <= set(more.time)
     assert more.temperature_c == pytest.approx(30.0 + more.time / 10.0, abs=1e-9)
 
 
