@@ -76,17 +76,28 @@ def between(
     return _reading(y, found.residuals, found.scatter), size
 
 
-def scatter_exponent(spectra: Sequence[tuple[Array, Array, Array]], first: Array, step: Array) -> float:
-    """Return the one exponent between 2 and 4 with which `between` fits all spectra (wavelength, absorbance, sd) best.
+@dataclass(frozen=True)
+class Series:
+    """Spectra (wavelength, absorbance, sd; arrays (n,)) of one cuvette, and what `between` reads them by: ``first`` and ``step`` (n,)."""
 
-    The whole series fixes it; a single spectrum hardly does.
+    spectra: Sequence[tuple[Array, Array, Array]]
+    first: Array
+    step: Array
+
+
+def scatter_exponent(series: Sequence[Series]) -> float:
+    """Return the one exponent between 2 and 4 with which `between` fits all spectra of all series of the same carriers best.
+
+    A single spectrum hardly fixes it, nor does a series in which little is released: the noise of its first and last spectra is
+    the same in all of them, and looks like another exponent.
     """
 
     def misfit(exponent: float) -> float:
         total = 0.0
-        for nm, values, sd in spectra:
-            reading, _ = between(nm, values, sd, first, step, exponent)
-            total += reading.residual_rms**2
+        for one in series:
+            for nm, values, sd in one.spectra:
+                reading, _ = between(nm, values, sd, one.first, one.step, exponent)
+                total += reading.residual_rms**2
         return total
 
     found = minimize_scalar(misfit, bounds=SCATTER_EXPONENTS, method="bounded", options={"xatol": 0.01})

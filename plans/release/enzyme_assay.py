@@ -12,17 +12,18 @@ from nanolab.assay import Forecast, Parameter, Report, Setup
 from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import cut, left_by
 from nanolab.quantities import Quantity
+from plans.release.beam_looks import FIRST_LOOKS
 from plans.release.bench_assay import BLANKS, CADENCE, TEMPERATURE, ReleaseAssay
 from plans.release.bench_report import Findings, report
 from plans.release.continuing import chain
 from plans.release.enzyme import AT_ONCE_H, MIXING_S, EnzymeRun, fit_enzyme
 from plans.release.expectation import expect
-from plans.release.in_beam import READ_OUT, beam_profile
+from plans.release.in_beam import READ_OUT, Followed, beam_profiles
 from plans.release.joint import Joint
 from plans.release.outline import Expected, RoleCourse
 from plans.release.passive import inputs_of
 from plans.release.picture import Line
-from plans.release.record import FIRST_LOOKS, Course, course_of, limits_of, photometry_of
+from plans.release.record import Course, course_of, limits_of, photometry_of
 from plans.release.schedule import Step, even, looks
 
 if TYPE_CHECKING:
@@ -134,9 +135,11 @@ def enzyme_findings(control: Course, sample: Course, beliefs: "SampleConfig", ca
         raise AnalysisRefusesError("no enzyme was added during the run")
     volume = beliefs.sample.volume or Quantity(1.0, "mL")
     added_h = added[0][0] / 3600.0 + 0.5 * MIXING_S / 3600.0
+    deeds_s = [3600.0 * added_h, 3600.0 * (added_h + AT_ONCE_H)]
+    without, seen = beam_profiles([Followed(control), Followed(sample, deeds_s=deeds_s)], beliefs, cautions)
     run = EnzymeRun(
-        beam_profile(control, beliefs, cautions),
-        beam_profile(sample, beliefs, cautions, deeds_s=[3600.0 * added_h, 3600.0 * (added_h + AT_ONCE_H)]),
+        without,
+        seen,
         added_h,
         volume.value / (volume.value + beliefs.release.addition.value),
     )

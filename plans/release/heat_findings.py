@@ -12,7 +12,7 @@ from nanolab.analysis.model_selection import criteria, rank
 from nanolab.quantities import Quantity
 from plans.release.bench_report import Findings
 from plans.release.heat import HeatRun, fit_heat, law_of, released_by_heat
-from plans.release.in_beam import READ_OUT, BeamProfile, beam_profile
+from plans.release.in_beam import READ_OUT, BeamProfile, Followed, beam_profiles
 from plans.release.joint import Joint
 from plans.release.light import energy_at, light_energy
 from plans.release.passive import inputs_of
@@ -81,14 +81,12 @@ def heat_findings(
 def _run(dark: Course, sample: Course, unlit: Course | None, beliefs: "SampleConfig", cautions: Cautions) -> HeatRun:
     # where stairs begin, and light comes and goes, the temperature bends
     bends = [time for what in ("temperature", "power") for time, _ in sample.when(what)]
-    seen = beam_profile(sample, beliefs, cautions, early=_EARLY, late=_LATE, deeds_s=bends)
+    courses = [Followed(dark), Followed(sample, _EARLY, _LATE, bends)]
+    if unlit is not None:
+        courses.append(Followed(unlit, _EARLY, _LATE))
+    control, seen, *others = beam_profiles(courses, beliefs, cautions)
     fluence = energy_at(sample, 3600.0 * seen.grid.time) / beliefs.release.beam_area.value
-    return HeatRun(
-        beam_profile(dark, beliefs, cautions),
-        seen,
-        None if unlit is None else beam_profile(unlit, beliefs, cautions, early=_EARLY, late=_LATE),
-        fluence,
-    )
+    return HeatRun(control, seen, others[0] if others else None, fluence)
 
 
 def _inputs(beliefs: "SampleConfig") -> dict[str, Quantity]:

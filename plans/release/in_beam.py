@@ -12,9 +12,10 @@ from nanolab.analysis.curve_fits import FitParameter
 from nanolab.errors import AnalysisRefusesError
 from nanolab.models.release_course import arrhenius, left_by
 from nanolab.quantities import Quantity
+from plans.release.beam_looks import FIRST_LOOKS, BeamLooks, read
 from plans.release.grid import Grid, grid_of
 from plans.release.passive import bent
-from plans.release.record import FIRST_LOOKS, Course, seen_between
+from plans.release.record import Course
 
 if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
@@ -62,34 +63,49 @@ class BeamProfile:
         return np.asarray(100.0 * (at - first) / (100.0 - first) + zero)
 
 
-def beam_profile(
-    course: Course,
-    sample: "SampleConfig",
-    cautions: Cautions,
-    *,
-    early: int = 60,
-    late: int = 120,
-    deeds_s: Sequence[float] = (),
-) -> BeamProfile:
-    """Read a course whose last look is that of the dissolved carriers; the rest is `grid_of`'s.
+@dataclass(frozen=True)
+class Followed:
+    """A course in the beam, and how finely its grid is to follow it: `grid_of`."""
+
+    course: Course
+    early: int = 60
+    late: int = 120
+    deeds_s: Sequence[float] = ()
+
+    def grid(self, looks_s: Array) -> Grid:
+        """Return the grid with looks at these times, s."""
+        one = self.course
+        return grid_of(
+            looks_s, one.time_s, one.temperature_c, one.ph, early=self.early, late=self.late, deeds_s=self.deeds_s
+        )
+
+
+def beam_profiles(followed: Sequence[Followed], sample: "SampleConfig", cautions: Cautions) -> list[BeamProfile]:
+    """Read courses of the same carriers whose last look is that of the dissolved ones.
 
     AnalysisRefusesError where that look never was taken.
     """
+    seen = [_looks(one.course, sample, cautions) for one in followed]
+    profiles = []
+    for one, looks, (far, sizes) in zip(followed, seen, read(seen), strict=True):
+        times = np.array([look.time_s for look in looks.looks])
+        profiles.append(BeamProfile(one.grid(times), 100.0 * far, sizes))
+    return profiles
+
+
+def _looks(course: Course, sample: "SampleConfig", cautions: Cautions) -> BeamLooks:
     surfactant = course.when("surfactant")
     if not surfactant:
         raise AnalysisRefusesError("the carriers were never dissolved: without that look nothing tells 100 %")
     volume, added = sample.sample.volume or Quantity(1.0, "mL"), sample.release.addition.value
     before = sum(1 for time, what, _ in course.marks if what == "enzyme") * added
     dilution = volume.value + before
-    looks, readings, sizes = seen_between(course, surfactant[0][0], dilution / (dilution + added))
-    step = course.looks[-1].absorbance - course.looks[0].absorbance
-    if float(np.nanpercentile(np.abs(step), 90)) < SMALLEST_STEP:
+    found = BeamLooks.of(course.looks, surfactant[0][0], dilution / (dilution + added))
+    if float(np.nanpercentile(np.abs(found.last - found.first), 90)) < SMALLEST_STEP:
         cautions.add(
             "little_contrast", "dissolved carriers hardly look different from whole ones: the read-out is poor"
         )
-    times = np.array([look.time_s for look in looks])
-    grid = grid_of(times, course.time_s, course.temperature_c, course.ph, early=early, late=late, deeds_s=deeds_s)
-    return BeamProfile(grid, 100.0 * np.array([one.value for one in readings]), np.array(sizes))
+    return found
 
 
 def read_out(seen: Array, given: Mapping[str, float]) -> Array:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nanolab.analysis.calibration import LOD_FACTOR, LOQ_FACTOR
 from nanolab.analysis.cautions import Cautions
-from nanolab.analysis.readout import Reading, between, free_cargo, in_window, scatter_exponent
+from nanolab.analysis.readout import Reading, free_cargo, in_window
 from nanolab.analysis.spectra import AbsorbanceSpectrum, Detector, Exposure, absorbance
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 
 FEWEST_FOR_NOISE = 5
-FIRST_LOOKS = 5
-"""Looks at the beginning that are averaged: the noise of the first spectrum is in every read-out."""
-
-MOST_FOR_SCATTER = 24
-"""Looks, spread over the course, from which the exponent of the scatter is found."""
-
 NEIGHBOURS = 41
 """Pixels over which the noise is averaged: 14 nm."""
 
@@ -229,31 +223,6 @@ def _pairs(exposures: Sequence[tuple[str, Exposure]]) -> list[tuple[Exposure, Ex
 def seen_free(course: Course, path_cm: float) -> list[Reading]:
     """Return the free cargo of every look, umol/L."""
     return [free_cargo(look.wavelength_nm, look.absorbance, look.sd, path_cm) for look in course.looks]
-
-
-def seen_between(course: Course, dissolved_s: float, dilution: float) -> tuple[list[Look], list[Reading], list[float]]:
-    """Return the looks before `dissolved_s`, how far each lies between the first five and the dissolved carriers.
-
-    ``dilution``: volume before over volume after the surfactant. The looks after it are averaged. Also returns how
-    concentrated the liquid was at each look relative to the first ones; the dissolved carriers are scaled by what evaporated until
-    then. AnalysisRefusesError where there are too few looks.
-    """
-    whole = [look for look in course.looks if look.time_s < dissolved_s]
-    after = [look.absorbance for look in course.looks if look.time_s > dissolved_s]
-    if len(whole) < FIRST_LOOKS + 3 or not after:
-        raise AnalysisRefusesError(
-            f"{len(whole)} looks before the carriers were dissolved and {len(after)} after: too few to read"
-        )
-    first, last = np.mean([look.absorbance for look in whole[:FIRST_LOOKS]], axis=0), np.mean(after, axis=0)
-    amount = dilution
-    some = whole[FIRST_LOOKS:][:: max(1, len(whole) // MOST_FOR_SCATTER)]
-    found: list[tuple[Reading, float]] = []
-    for _ in range(2):
-        step = last / amount - first
-        exponent = scatter_exponent([(look.wavelength_nm, look.absorbance, look.sd) for look in some], first, step)
-        found = [between(look.wavelength_nm, look.absorbance, look.sd, first, step, exponent) for look in whole]
-        amount = dilution * float(np.median([size for _, size in found[-5:]]))
-    return whole, [reading for reading, _ in found], [size for _, size in found]
 
 
 def photometry_of(reference: "Run", course: Course) -> dict[str, Any]:

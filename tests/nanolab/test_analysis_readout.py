@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nanolab.analysis.photometry import monomer_fraction
-from nanolab.analysis.readout import between, free_cargo, scatter_exponent
+from nanolab.analysis.readout import Series, between, free_cargo, scatter_exponent
 from nanolab.models.chromophores import dimerised_per_mol_cm, monomer_per_mol_cm
 
 NM = np.arange(400.0, 750.0, 0.35)
@@ -44,7 +44,7 @@ def test_the_way_to_dissolved_carriers_is_straight_in_what_was_released(exponent
     first, last = carriers(0.1, exponent), carriers(1.0, exponent)
     shares = np.linspace(0.1, 0.9, 9)
     looks = [(NM, carriers(share, exponent, 1.02) + 0.003, SD) for share in shares]
-    found_exponent = scatter_exponent(looks, first, last - first)
+    found_exponent = scatter_exponent([Series(looks, first, last - first)])
     assert found_exponent == pytest.approx(exponent, abs=0.05)
     for share, look in zip(shares, looks, strict=True):
         reading, concentrated = between(*look, first, last - first, found_exponent)
@@ -56,3 +56,30 @@ def test_a_wrong_exponent_of_the_scatter_would_bend_it() -> None:
     first, last = carriers(0.1, 4.0), carriers(1.0, 4.0)
     reading, _ = between(NM, carriers(0.9, 4.0), SD, first, last - first, 3.0)
     assert abs(reading.value - 0.8 / 0.9) > 0.02
+
+
+def noisy_series(shares: np.ndarray, seed: int) -> Series:
+    """Looks of a course, measured from the mean of five noisy first ones to that of five noisy last ones."""
+    rng = np.random.default_rng(seed)
+
+    def seen(share: float) -> np.ndarray:
+        return carriers(share, 3.0) + SD * rng.standard_normal(NM.size)
+
+    first, last = (np.mean([seen(share) for _ in range(5)], axis=0) for share in (0.0, 1.0))
+    return Series([(NM, seen(share), SD) for share in shares], first, last - first)
+
+
+def test_a_control_in_which_little_leaves_takes_its_scatter_from_the_sample() -> None:
+    alone, together = [], []
+    for seed in range(8):
+        control, sample = (
+            noisy_series(np.linspace(0.02, 0.15, 12), seed),
+            noisy_series(np.linspace(0.1, 0.9, 12), 90 + seed),
+        )
+        for found, series in ((alone, [control]), (together, [control, sample])):
+            exponent = scatter_exponent(series)
+            last = between(*control.spectra[-1], control.first, control.step, exponent)[0]
+            found.append([exponent - 3.0, last.value - 0.15])
+    alone_rms, together_rms = (np.sqrt(np.mean(np.square(found), axis=0)) for found in (alone, together))
+    assert together_rms[0] < 0.1 < alone_rms[0]
+    assert together_rms[1] < 0.7 * alone_rms[1]

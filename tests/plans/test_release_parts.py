@@ -17,7 +17,7 @@ from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
 from plans.release.grid import grid_of
 from plans.release.heat_assay import heat_courses
-from plans.release.in_beam import beam_profile
+from plans.release.in_beam import Followed, beam_profiles
 from plans.release.joint import fit_jointly
 from plans.release.outline import RoleCourse
 from plans.release.passive_assay import passive_findings
@@ -141,9 +141,9 @@ def bare(marks: list[tuple[float, str, float]]) -> Course:
 def test_what_was_never_done_is_refused_in_a_sentence() -> None:
     sample = example_sample()
     with pytest.raises(AnalysisRefusesError, match="never dissolved"):
-        beam_profile(bare([]), sample, Cautions())
+        beam_profiles([Followed(bare([]))], sample, Cautions())
     with pytest.raises(AnalysisRefusesError, match="too few to read"):
-        beam_profile(bare([(100.0, "surfactant", 0.0)]), sample, Cautions())
+        beam_profiles([Followed(bare([(100.0, "surfactant", 0.0)]))], sample, Cautions())
     with pytest.raises(AnalysisRefusesError, match="no enzyme was added"):
         enzyme_findings(bare([]), bare([]), sample, Cautions())
 
