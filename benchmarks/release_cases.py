@@ -11,13 +11,13 @@ from nanolab.analysis.cautions import Cautions
 from nanolab.bench.defaults import example_sample
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import acid_courses, acid_findings
-from plans.release.bench_assay import replayed
 from plans.release.enzyme_assay import enzyme_courses, enzyme_findings
 from plans.release.heat_assay import TriggeredAssay, heat_courses
 from plans.release.heat_findings import heat_findings
 from plans.release.outline import RoleCourse
 from plans.release.passive_assay import dialysis_courses, passive_findings
 from plans.release.record import Course
+from plans.release.replay import replayed
 from plans.release.schedule import Step, looks
 from sims.world.config import WorldConfig
 
@@ -213,7 +213,7 @@ def _outlined(case: Case, courses: Sequence[RoleCourse], meter: Mapping[str, flo
     found: dict[str, Course] = {}
     for one in courses:
         rig.target_c = one.temperature_c
-        steps = [*one.steps, *(replayed(_rows(found["sample"]), one) if one.replay else [])]
+        steps = [*one.steps, *(replayed(_rows(found["sample"]), one.cadence_s) if one.replay else [])]
         found[one.role] = follow(rig, one.contents, steps, medium, one.cadence_s, meter)
     return found
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nanolab.analysis.spectra import Detector, Exposure, absorbance
 from plans.release.aliquots import REPLACED, SAMPLED
-from plans.release.bench_plan import EARLY_CADENCE_S
+from plans.release.bench_plan import EARLY_CADENCE_S, block_for
 from plans.release.grid import EARLY_S
 from plans.release.record import Course, Look, smooth_noise
 from plans.release.schedule import Step, in_order
@@ -23,6 +23,7 @@ REPEATS, AVERAGES = 5, 4
 INTEGRATION_S = 0.026
 STIRRING_RPM = 800.0
 CASE_C = 25.0
+TRIMS = 2
 CONTROL_S = 5.0
 """The block's heat is set anew this often: a coarse controller beside the one that the wire simulator has."""
 
@@ -42,7 +43,8 @@ class Rig:
     """Power on the sample over what the laser reads."""
     integral_w: float = 0.0
     over_k: float = 0.0
-    """How much warmer than the liquid the block must be."""
+    """How much warmer than the liquid the block must be at `trimmed_c`."""
+    trimmed_c: float = 37.0
 
     def __post_init__(self) -> None:
         self.world = World(self.config, self.seed)
@@ -54,12 +56,18 @@ class Rig:
     def advance(self, until_s: float) -> None:
         """Let lab time pass under control of the block's temperature."""
         while self.world.time_s < until_s - 1e-9:
-            off = self.target_c + self.over_k - self.world.read_holder().block_c
+            off = block_for(self.target_c, self.trimmed_c, self.over_k) - self.world.read_holder().block_c
             self.integral_w = float(np.clip(self.integral_w + 0.02 * off * CONTROL_S, -2.0, 3.0))
             self.world.set_holder_heat(float(np.clip(2.0 * off + self.integral_w, -12.0, 12.0)))
             # once calm, longer between two looks
             pace = CONTROL_S if abs(off) > 0.05 else 6.0 * CONTROL_S
             self.world.advance_to(min(self.world.time_s + pace, until_s))
+
+    def aim(self, degrees: float) -> None:
+        """Ask for another temperature; before a large step what has been summed up counts half."""
+        if abs(degrees - self.target_c) > 0.5:
+            self.integral_w *= 0.5
+        self.target_c = degrees
 
     def shine(self, power_w: float) -> None:
         """Let the laser read this power from now on; 0: off."""
@@ -79,8 +87,10 @@ def reference(rig: Rig) -> tuple[Exposure, Exposure]:
     """Warm the medium and take its spectra."""
     rig.world.load("medium")
     rig.advance(rig.world.time_s + 600.0)
-    rig.over_k = rig.target_c - rig.world.read_holder().probe_c
-    rig.advance(rig.world.time_s + 400.0)
+    for _ in range(TRIMS):
+        rig.over_k += rig.target_c - rig.world.read_holder().probe_c
+        rig.advance(rig.world.time_s + 400.0)
+    rig.trimmed_c = rig.target_c
     return rig.exposures()
 
 
@@ -122,7 +132,7 @@ def follow(
                 )
             )
         elif step.what == "temperature":
-            rig.target_c, rig.integral_w = step.value, 0.5 * rig.integral_w
+            rig.aim(step.value)
         elif step.what == "power":
             power_w = step.value
             rig.shine(power_w)

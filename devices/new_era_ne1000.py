@@ -174,7 +174,8 @@ class NewEraNE1000(LinkedInstrument):
     def _refuse_trouble(self) -> None:
         if self._trouble:
             raise RefusedError(
-                f"{self.name}: {self._trouble}; look at it, then release it with acknowledge('who looked, and what was done')"
+                f"{self.name}: {self._trouble}; look at it and begin anew, or in a shell release it with acknowledge('who looked, "
+                "and what was done')"
             )
 
     def _alarmed(self, letter: str) -> None:

@@ -9,6 +9,7 @@ from plans.release.bench_plan import CoursePlan, Kept, course, medium
 from plans.release.continuing import Before, broken_off
 from plans.release.devices import Benchful
 from plans.release.outline import Expected, RoleCourse
+from plans.release.replay import replayed
 from plans.release.schedule import Step
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _course(
 ) -> Plan:
     steps = list(one.steps)
     if one.replay:
-        steps += replayed(kept.rows, one)
+        steps += replayed(kept.rows, one.cadence_s)
     keep = one.role == "sample"
     plan = CoursePlan(
         one.contents,
@@ -143,20 +144,6 @@ def _course(
         keep,
     )
     return course(bench, kept, plan, md={**md, "over_k": kept.over_k})
-
-
-def replayed(rows: Sequence[Mapping[str, float]], one: RoleCourse, every_s: float = 10.0) -> list[Step]:
-    """Return holder temperatures that give the liquid the temperatures of the sample's run again."""
-    found: list[Step] = []
-    if not rows:
-        return found
-    start = rows[0]["run_state_lab_time"] - one.cadence_s
-    for row in rows:
-        at_s = row["run_state_lab_time"] - start
-        probe = row.get("cuvette_holder_probe", float("nan"))
-        if probe == probe and (not found or at_s >= found[-1].at_s + every_s):
-            found.append(Step(round(at_s, 1), "temperature", round(probe, 2)))
-    return found
 
 
 def _light(courses: Sequence[RoleCourse]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 
 from nanolab.assay import Plan
-from nanolab.errors import LimitTripError
+from nanolab.errors import LimitTripError, RefusedError
 from plans.dispensing import dispense, pump_guard
 from plans.release.aliquots import REPLACED, SAMPLED
 from plans.release.devices import Asked, Benchful, find_integration, look, note, rows_until
@@ -27,6 +27,11 @@ SOAK_S = 300.0
 """The liquid lags behind the block by about a minute: five of its time constants."""
 
 _TRIMS = 2
+
+ROOM_C = 22.0
+"""About what a room has: three kelvin more or less are a fifth of a correction of a few tenths."""
+
+_NEAREST_ROOM_K = 5.0
 
 EARLY_CADENCE_S = 15.0
 """While the cuvette warms up its temperature is read more often."""
@@ -121,7 +126,7 @@ def course(bench: Benchful, kept: Kept, plan: CoursePlan, *, md: Mapping[str, An
             early_s = min(begun_s + EARLY_S, begun_s + step.at_s)
             yield from rows_until(bench, early_s, min(plan.cadence_s, EARLY_CADENCE_S), rows)
             yield from rows_until(bench, begun_s + step.at_s, plan.cadence_s, rows)
-            yield from _do(bench, step, kept.over_k)
+            yield from _do(bench, step, plan.temperature_c, kept.over_k)
 
     metadata = {"plan_name": md.get("assay", "course"), "contents": plan.contents, **md}
     if not plan.emits:
@@ -150,11 +155,23 @@ def steps_ahead(plan: CoursePlan, since_s: float) -> list[Step]:
     return [*latest.values(), *due, *(step for step in ahead if step not in taken)]
 
 
-def _do(bench: Benchful, step: Step, over_k: float) -> Plan:
+def block_for(liquid_c: float, at_c: float, over_k: float) -> float:
+    """Return the temperature of a block whose liquid is to have `liquid_c`, degC, where it must be `over_k` warmer for `at_c`.
+
+    What the liquid loses grows with what it is above the room.
+    """
+    above = at_c - ROOM_C
+    share = (liquid_c - ROOM_C) / above if abs(above) > _NEAREST_ROOM_K else 1.0
+    return liquid_c + over_k * share
+
+
+def _do(bench: Benchful, step: Step, at_c: float, over_k: float) -> Plan:
     if step.what == "look":
         yield from look(bench)
     elif step.what == "temperature":
-        yield from bps.mv(bench.holder, step.value + over_k)
+        # stairs were checked before the start; a control that follows the laser's temperatures goes as far as the holder may
+        block_c = min(block_for(step.value, at_c, over_k), bench.holder.limits[1])
+        yield from bps.mv(bench.holder, block_c)
         yield from note(bench, "temperature", step.value)
     elif step.what == "power":
         yield from emit(bench.laser, step.value)
@@ -200,7 +217,7 @@ def acidify(bench: Benchful, target_ph: float) -> Plan:
         rate = min(_RATE_ML_PER_MIN, 60.0 * dose_ml)
         try:
             given = yield from dispense(bench.pump, dose_ml, rate, bench.clock, devices=bench.each_tick)
-        except LimitTripError as trip:
+        except (LimitTripError, RefusedError) as trip:
             raise LimitTripError(
                 f"{trip} (pH {ph:.2f}, on the way to {target_ph:g}); refill or free the syringe, then go on with --continue and "
                 "the uid of this run: the data are kept"

@@ -36,6 +36,9 @@ ORDER = ("burst", "k_burst", "plateau", "transition_temperature", "transition_wi
 LAG_S = 75.0
 """About the time in which the liquid follows block or beam, for the prediction."""
 
+BLOCK_OVER_K = 4.0
+"""So much warmer than its liquid a block must be able to get at the temperatures of a transition."""
+
 
 class TriggeredAssay(ReleaseAssay):
     """Release by heat or laser."""
@@ -80,9 +83,9 @@ class TriggeredAssay(ReleaseAssay):
         holder: Any = setup.bench.devices["cuvette_holder"].settings
         highest = holder.max_temperature.value
         hottest = max(setup.values["temperatures_c"]) if setup.values["trigger"] == "heater" else 0.0
-        if hottest + 2.0 > highest:
+        if hottest + BLOCK_OVER_K > highest:
             raise RefusedError(
-                f"refused before the start: stairs up to {hottest:g} degC need a block of 2 K more, and its limit "
+                f"refused before the start: stairs up to {hottest:g} degC need a block of {BLOCK_OVER_K:g} K more, and its limit "
                 f"(max_temperature) is {highest:g} degC"
             )
         return super().forecast(setup)

@@ -70,7 +70,8 @@ def noisy_series(shares: np.ndarray, seed: int) -> Series:
 
 
 def test_a_control_in_which_little_leaves_takes_its_scatter_from_the_sample() -> None:
-    alone, together = [], []
+    alone: list[list[float]] = []
+    together: list[list[float]] = []
     for seed in range(8):
         control, sample = (
             noisy_series(np.linspace(0.02, 0.15, 12), seed),

@@ -5,14 +5,17 @@ import pytest
 
 from nanolab.analysis.cautions import Cautions
 from nanolab.analysis.curve_fits import FitParameter
+from nanolab.assay import Plan
 from nanolab.bench.defaults import example_sample
-from nanolab.errors import AnalysisRefusesError, UsageError
+from nanolab.engine.clock import WallClock
+from nanolab.errors import AnalysisRefusesError, LimitTripError, RefusedError, UsageError
 from nanolab.models.chromophores import monomer_per_mol_cm
 from nanolab.quantities import Quantity
+from plans.release import bench_plan
 from plans.release.acid_assay import AcidAssay
-from plans.release.bench_assay import replayed
-from plans.release.bench_plan import CoursePlan, next_dose_ml, steps_ahead
+from plans.release.bench_plan import CoursePlan, block_for, next_dose_ml, steps_ahead
 from plans.release.bench_report import check_levels
+from plans.release.devices import Benchful
 from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
 from plans.release.grid import grid_of
@@ -22,6 +25,7 @@ from plans.release.joint import fit_jointly
 from plans.release.outline import RoleCourse
 from plans.release.passive_assay import passive_findings
 from plans.release.record import Course, Look, detection, smooth_noise
+from plans.release.replay import MOST_AHEAD_K, replayed
 from plans.release.schedule import Step, even, in_order, looks
 
 
@@ -128,10 +132,38 @@ def test_the_laser_has_its_controls_and_replays_the_temperatures() -> None:
     assert [one.role for one in courses] == ["dark", "no_carrier", "sample", "same_temperature"]
     assert [one.emits for one in courses] == [False, True, True, False]
     rows = [{"run_state_lab_time": 100.0 + 3.0 * n, "cuvette_holder_probe": 37.0 + 0.1 * n} for n in range(20)]
-    steps = replayed(rows, courses[-1])
+    steps = replayed(rows, courses[-1].cadence_s)
     assert all(step.what == "temperature" for step in steps)
-    assert steps[0].value == 37.0
     assert np.diff([step.at_s for step in steps]).min() >= 10.0
+
+
+def test_a_liquid_that_follows_the_replayed_holder_has_the_temperatures_of_the_sample() -> None:
+    time = np.arange(0.0, 1200.0, 3.0)
+    target = np.where((time > 300.0) & (time < 540.0), 41.0, 37.0)
+    sample, liquid = [37.0], [37.0]
+    for one in target[1:]:
+        sample.append(sample[-1] + (one - sample[-1]) * (1.0 - np.exp(-3.0 / 75.0)))
+    rows = [
+        {"run_state_lab_time": 5000.0 + at, "cuvette_holder_probe": degrees}
+        for at, degrees in zip(time, sample, strict=True)
+    ]
+    rows[5]["cuvette_holder_probe"] = float("nan")
+    steps = replayed(rows, 0.0)
+    block = np.interp(time, [step.at_s for step in steps], [step.value for step in steps])
+    for one in block[1:]:
+        liquid.append(liquid[-1] + (one - liquid[-1]) * (1.0 - np.exp(-3.0 / 75.0)))
+    # the corners are rounded over half a minute; a block that is asked for the liquid's own temperature is 1.5 K behind there
+    assert np.max(np.abs(np.array(liquid) - sample)) < 0.4
+    assert np.max(np.abs(block - sample)) <= MOST_AHEAD_K
+    assert replayed([{"run_state_lab_time": 0.0}], 3.0) == []
+
+
+def test_the_block_is_warmer_in_proportion_to_what_the_liquid_is_above_the_room() -> None:
+    assert block_for(37.0, 37.0, 2.4) == pytest.approx(39.4)
+    assert block_for(42.0, 37.0, 2.4) == pytest.approx(42.0 + 3.2)
+    assert block_for(22.0, 37.0, 2.4) == pytest.approx(22.0)
+    # nothing to tell the losses from, close to the room
+    assert block_for(42.0, 24.0, 0.2) == pytest.approx(42.2)
 
 
 def bare(marks: list[tuple[float, str, float]]) -> Course:
@@ -216,3 +248,22 @@ def test_a_step_of_acid_is_not_smeared_over_an_interval() -> None:
     assert 3600.0 * (grid.time[fallen] - grid.time[fallen - 1]) == pytest.approx(20.0)
     assert grid.ph[fallen - 1 : fallen + 1].tolist() == [7.4, 6.5]
     assert grid.time.size < 0.15 * time.size
+
+
+@pytest.mark.parametrize("error", [LimitTripError("the pump stalled"), RefusedError("pump: a stall; look at it")])
+def test_a_pump_that_does_not_dose_leaves_a_run_to_go_on_with(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_dose(*_: object, **__: object) -> Plan:
+        yield from ()
+        raise error
+
+    def seven_four(_: object) -> Plan:
+        yield from ()
+        return 7.4
+
+    monkeypatch.setattr(bench_plan, "dispense", no_dose)
+    monkeypatch.setattr(bench_plan, "_read_ph", seven_four)
+    bench = Benchful(None, None, clock=WallClock())
+    with pytest.raises(LimitTripError, match=r"pH 7\.40, on the way to 6\.5.*go on with --continue"):
+        list(bench_plan.acidify(bench, 6.5))
