@@ -17,6 +17,10 @@ FULLEST = 0.8
 
 _MOST_LOOKS = 6
 
+SATURATED_LOOKS = 3
+MOST_SATURATED = 0.1
+"""Share of the pixels from which a spectrum counts as saturated."""
+
 
 class Mark:
     """A readable that notes what was done to the sample: a word, a number, lab time in s."""
@@ -85,6 +89,21 @@ class Benchful:
         self.state = RunState(self.clock)
         self.mark = Mark(self.clock)
         self.power_w = 0.0
+        self.saturated = 0
+
+    def count_saturated(self, reading: Reading) -> None:
+        """Count a light spectrum that is saturated, or begin anew where it is not. LimitTripError at the third in a row."""
+        name = self.spectrometer.name
+        # dark ones are not counted, and a dry run reads nothing
+        if self.state.phase != "light" or f"{name}_saturated" not in reading:
+            return
+        pixels, size = int(reading[f"{name}_saturated"]["value"]), np.size(reading[f"{name}_counts"]["value"])
+        self.saturated = self.saturated + 1 if pixels > MOST_SATURATED * size else 0
+        if self.saturated >= SATURATED_LOOKS:
+            raise LimitTripError(
+                f"{SATURATED_LOOKS} spectra in a row are saturated in {pixels} of {size} pixels: something shines into the cuvette, or "
+                "the lamp has grown brighter; see to it, then go on with --continue and the uid of this run (the data are kept)"
+            )
 
     @property
     def each_tick(self) -> list[Any]:
@@ -106,7 +125,11 @@ def note(bench: Benchful, what: str, value: float = 0.0) -> Plan:
 
 
 def look(bench: Benchful) -> Plan:
-    """Take a dark and a light spectrum: the laser is gated off, and the assay light is on only while it reads."""
+    """Take a dark and a light spectrum: the laser is gated off, and the assay light is on only while it reads.
+
+    LimitTripError at the third look in a row that is saturated: hours of them would be lost, and the lamp can be seen to now. (A lamp
+    that gives nothing is the spectrometer's own error.)
+    """
     power_w = bench.power_w
     if power_w > 0.0:
         yield from bps.mv(bench.laser, 0.0)
@@ -115,7 +138,8 @@ def look(bench: Benchful) -> Plan:
     for phase, on in (("dark", False), ("light", True)):
         yield from bps.mv(lamp, on)
         bench.state.phase = phase
-        yield from tick([bench.spectrometer, bench.state], "spectra")
+        reading = yield from tick([bench.spectrometer, bench.state], "spectra")
+        bench.count_saturated(reading)
     yield from bps.mv(lamp, False)
     bench.state.phase = "course"
     if power_w > 0.0:

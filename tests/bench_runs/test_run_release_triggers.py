@@ -65,6 +65,8 @@ def test_acid_in_steps_gives_k_of_ph_and_the_steps_are_kept(nanolab: Callable[..
         # the syringe is at its end in the middle of the first step of acid
         ("[dosing]\nsyringe_ml = 0.03\n", "", 6, "refill or free the syringe, then go on with --continue", "sample"),
         ("", "cuvette_holder.no_coolant@3000", 6, "cuvette_holder", ""),
+        # the lamp grows by 60 % an hour: said in the control, not after the run
+        ("[spectrometer]\nlamp_drift_per_h = 0.6\n", "", 6, "3 spectra in a row are saturated", "free"),
     ],
 )
 def test_a_fault_of_the_wet_side_is_a_sentence_and_the_data_stay(

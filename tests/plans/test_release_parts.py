@@ -1,5 +1,7 @@
 """Parts of the release assays: times of looks, thinned courses, the joint fit with its inputs, expectations, detection."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -267,3 +269,18 @@ def test_a_pump_that_does_not_dose_leaves_a_run_to_go_on_with(
     bench = Benchful(None, None, clock=WallClock())
     with pytest.raises(LimitTripError, match=r"pH 7\.40, on the way to 6\.5.*go on with --continue"):
         list(bench_plan.acidify(bench, 6.5))
+
+
+def test_only_light_spectra_in_a_row_count_as_saturated() -> None:
+    spectrometer = SimpleNamespace(name="spectrometer")
+    bench = Benchful(spectrometer, None, clock=WallClock())
+
+    def spectrum(saturated: int) -> dict[str, dict[str, object]]:
+        return {"spectrometer_saturated": {"value": saturated}, "spectrometer_counts": {"value": np.zeros(100)}}
+
+    for phase, pixels in [("light", 50), ("dark", 50), ("light", 50), ("light", 5), ("light", 50), ("light", 50)]:
+        bench.state.phase = phase
+        bench.count_saturated(spectrum(pixels))
+    with pytest.raises(LimitTripError, match="3 spectra in a row are saturated in 50 of 100 pixels"):
+        bench.count_saturated(spectrum(50))
+    bench.count_saturated({})
