@@ -64,12 +64,13 @@ def check_aliquots(steps: Sequence[Step], values: Mapping[str, Any], sample: "Sa
         )
     if ml >= volume.value:
         raise RefusedError(f"{asked}: an aliquot is more than the {volume.value:g} mL in the cuvette; withdraw less")
+    evaporated = volume.value * sample.release.evaporation.value * taken[-1].at_s / 3600.0
     # before the last one is replaced it is missing too
-    left = volume.value - (ml if values["replace"] == "yes" else ml * len(taken))
+    left = volume.value - evaporated - (ml if values["replace"] == "yes" else ml * len(taken))
     if left < least:
         raise RefusedError(
-            f"{asked}: {max(left, 0.0):.3g} of {volume.value:g} mL would be left and beam and probe need {least:g} mL ([release] "
-            "least_volume); withdraw less or fewer, or replace"
+            f"{asked}: {max(left, 0.0):.3g} of {volume.value:g} mL would be left ({evaporated:.2g} mL evaporate until then) and beam "
+            f"and probe need {least:g} mL ([release] least_volume); withdraw less or fewer, or replace"
         )
 
 

@@ -102,7 +102,7 @@ def test_aliquots_are_taken_once_followed_by_the_fit_and_balanced(
 def test_too_much_is_refused_before_anything_is_done(nanolab: Callable[..., Any], tmp_path: Path) -> None:
     done = nanolab("run", "release", "--set", "sample_ml=0.1", "--set", "replace=no")
     assert done.code == 5
-    assert "0.2 of 1 mL would be left" in done.err
+    assert "0.176 of 1 mL would be left" in done.err
     assert done.err.strip().count("\n") == 0
     assert not (tmp_path / "runs").exists()
 

@@ -69,8 +69,11 @@ def test_the_aliquot_comes_after_its_look_in_sample_and_control_and_by_default_t
     ("settings", "sentence"),
     [
         (("sample_ml=1.5",), "more than the 1 mL in the cuvette"),
-        (("sample_ml=0.6",), "0.4 of 1 mL would be left and beam and probe need 0.5 mL"),
-        (("sample_ml=0.1", "replace=no"), "0.2 of 1 mL would be left"),
+        (
+            ("sample_ml=0.6",),
+            r"0.376 of 1 mL would be left \(0.024 mL evaporate until then\) and beam and probe need 0.5 mL",
+        ),
+        (("sample_ml=0.1", "replace=no"), "0.176 of 1 mL would be left"),
         (("sample_ml=0.2", "replace=no"), "0 of 1 mL would be left"),
     ],
 )
@@ -93,9 +96,11 @@ def test_other_mistakes_are_a_sentence_each() -> None:
         PassiveAssay().forecast(setup_for("sample_ml=0.1", sample=unknown))
     with pytest.raises(AnalysisRefusesError, match=r"enter \[sample\] volume"):
         taken_from(bare([(60.0, "sampled", 0.1)]), unknown)
-    # just enough is enough
-    PassiveAssay().forecast(setup_for("sample_ml=0.5"))
-    PassiveAssay().forecast(setup_for("sample_ml=0.0625", "replace=no"))
+    # just enough is enough: 2.4 % evaporate in a day
+    PassiveAssay().forecast(setup_for("sample_ml=0.475"))
+    PassiveAssay().forecast(setup_for("sample_ml=0.0594", "replace=no"))
+    with pytest.raises(RefusedError, match="of 1 mL would be left"):
+        PassiveAssay().forecast(setup_for("sample_ml=0.48"))
 
 
 def test_a_run_that_goes_on_takes_no_aliquot_twice_and_makes_up_for_none() -> None:
