@@ -6,7 +6,7 @@ the program wants. Unit conversion is pint's; the grammar of the uncertainty is 
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NUMBER_AND_UNIT = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*)$")
 _POWER = re.compile(r"(?<=[A-Za-z])(\d)")
+_PLAIN_FROM, _PLAIN_TO = 1e-3, 1e6
 _PLUS_MINUS = re.compile(r"±|\+/-|\+-")
 
 
@@ -83,9 +84,18 @@ class Quantity:
         u = self.standard_uncertainty
         if u is None or u <= 0 or not math.isfinite(u):
             return f"{self.value:.6g}{unit}"
-        digits = 1 - math.floor(math.log10(u))
-        shown = max(0, digits)
-        return f"{round(self.value, digits):.{shown}f} ± {round(u, digits):.{shown}f}{unit}"
+        value, uncertainty = in_digits([self.value, u], u)
+        return f"{value} ± {uncertainty}{unit}"
+
+
+def in_digits(numbers: Sequence[float], u: float) -> list[str]:
+    """Return numbers of one size with the digits that a standard uncertainty above 0 leaves; long ones as 1.60e-6."""
+    digits = 1 - math.floor(math.log10(u))
+    largest = max(abs(number) for number in numbers)
+    if largest == 0.0 or _PLAIN_FROM <= largest < _PLAIN_TO:
+        return [f"{round(number, digits):.{max(0, digits)}f}" for number in numbers]
+    power = math.floor(math.log10(largest))
+    return [f"{number / 10.0**power:.{max(0, digits + power)}f}e{power}" for number in numbers]
 
 
 @cache

@@ -1,8 +1,6 @@
 """Quantities as cells of a table: digits from the uncertainty, a dash where nothing is known."""
 
-import math
-
-from nanolab.quantities import Quantity
+from nanolab.quantities import Quantity, in_digits
 
 DASH = "–"
 
@@ -18,8 +16,7 @@ def interval_words(quantity: Quantity | None) -> str:
     """Return the 95 % interval with as many digits as the uncertainty has."""
     if quantity is None or quantity.interval_95 is None or not quantity.standard_uncertainty:
         return DASH
-    digits = 1 - math.floor(math.log10(quantity.standard_uncertainty))
-    low, high = (f"{round(end, digits):.{max(0, digits)}f}" for end in quantity.interval_95)
+    low, high = in_digits(quantity.interval_95, quantity.standard_uncertainty)
     return f"{low} … {high}"
 
 

@@ -17,7 +17,6 @@ from plans.release.mass_balance import Balance
 from plans.release.outline import Expected
 from plans.release.picture import Line, Picture, draw
 from plans.release.record import Course
-from plans.release.release_report import number_text
 
 if TYPE_CHECKING:
     from nanolab.bench.sample import SampleConfig
@@ -132,10 +131,10 @@ def _rows(findings: Findings, expected: Expected, verdict: Mapping[str, Any] | N
         text = f"not identified: {one.why}" if one.quantity is None else _found_text(one, one.quantity)
         believed = expected.quantities.get(name)
         if believed is not None:
-            text += f"; expected {number_text(believed)}"
+            text += f"; expected {believed}"
         rows.append((findings.titles.get(name, name), text))
     for name, quantity in findings.derived.items():
-        rows.append((findings.titles.get(name, name), "–" if quantity is None else number_text(quantity)))
+        rows.append((findings.titles.get(name, name), "–" if quantity is None else str(quantity)))
     rows.extend(findings.told)
     if verdict is not None:
         rows.append(
@@ -147,7 +146,7 @@ def _rows(findings: Findings, expected: Expected, verdict: Mapping[str, Any] | N
 def _found_text(one: Found, quantity: Quantity) -> str:
     low, high = quantity.interval_95 or (np.nan, np.nan)
     largest = next(iter(one.shares), "")
-    return f"{number_text(quantity)}, 95 % {low:.4g} … {high:.4g}; largest term {largest}"
+    return f"{quantity}, 95 % {low:.4g} … {high:.4g}; largest term {largest}"
 
 
 def undrifted(line: Line, drift: float) -> npt.NDArray[np.float64]:

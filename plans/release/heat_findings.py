@@ -36,6 +36,7 @@ TITLES = {
     "plateau": "plateau",
     "k_light": "cut by light",
 }
+LIGHT_MODELS = {"warmth": "the laser's warmth alone", "warmth_and_light": "warmth and light"}
 _EARLY, _LATE = 100, 260
 _LARGEST_RMS = 3.0
 """Percent by which carriers at the sample's temperatures may be off the law that was fitted to all."""
@@ -135,7 +136,7 @@ def _order(with_light: Joint, warmth: Joint, cautions: Cautions) -> dict[str, An
     scores = {}
     for name, one in (("warmth", warmth), ("warmth_and_light", with_light)):
         scores[name] = criteria(one.fit.y, one.fit.fitted, one.fit.values.size, one.fit.sd).aicc
-    ranking = rank(scores, {"warmth": "the laser's warmth alone", "warmth_and_light": "warmth and light"})
+    ranking = rank(scores, LIGHT_MODELS)
     light = with_light.found["k_light"].quantity
     if light is not None and light.interval_95 is not None:
         low, high = light.interval_95

@@ -12,19 +12,24 @@ from nanolab.quantities import Quantity
 from nanolab.report.cells import interval_words
 from plans.release import page_kinds
 from plans.release.acid import TITLES as ACID_MODELS
+from plans.release.heat_findings import LIGHT_MODELS
 from plans.release.mass_balance import BALANCE
 from plans.release.page_kinds import Kind
 from plans.release.page_panels import panels
 from plans.release.page_told import Told, quantity, told
 from plans.release.page_words import shown, unit_words
 from plans.release.ph_check import words
-from plans.release.release_report import number_text
 
 if TYPE_CHECKING:
     from nanolab.report.chapter import Chapter
 
 WEIGHT = "AICc weight / 1"
-MODEL_TITLES = {**ACID_MODELS, "michaelis_menten": "integrated Michaelis-Menten", "first_order": "first order"}
+MODEL_TITLES = {
+    **ACID_MODELS,
+    **LIGHT_MODELS,
+    "michaelis_menten": "integrated Michaelis-Menten",
+    "first_order": "first order",
+}
 
 
 class ReleasePage:
@@ -172,7 +177,7 @@ def _law_words(one: Mapping[str, Any]) -> str:
     for parameter in one.get("parameters", ()):
         stored = parameter.get("quantity")
         if stored is not None:
-            parts.append(f"{parameter['name']} {number_text(Quantity.from_json(stored))}")
+            parts.append(f"{parameter['name']} {Quantity.from_json(stored)}")
     return ", ".join(parts)
 
 

@@ -1,9 +1,8 @@
 """Quantities of the release assays as words on a page."""
 
 from nanolab.quantities import Quantity
-from plans.release.release_report import number_text
 
-UNITS = {"degC": "°C", "umol/L": "µmol/L", "L/(umol min)": "L/(µmol min)"}
+UNITS = {"cm2/J": "cm²/J", "degC": "°C", "umol/L": "µmol/L", "L/(umol min)": "L/(µmol min)"}
 
 
 def unit_words(quantity: Quantity) -> str:
@@ -16,8 +15,6 @@ def shown(quantity: Quantity) -> str:
     """Return a quantity with its unit; three digits where it has no uncertainty."""
     if not quantity.standard_uncertainty:
         quantity = Quantity(float(f"{quantity.value:.3g}"), quantity.unit)
-        words = str(quantity)
-    else:
-        words = number_text(quantity)
+    words = str(quantity)
     unit = UNITS.get(quantity.unit)
     return words if unit is None else words.removesuffix(quantity.unit) + unit

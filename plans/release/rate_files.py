@@ -14,7 +14,6 @@ from nanolab.analysis.selection import column_index, select_rows
 from nanolab.assay import Parameter, Report
 from nanolab.errors import FileInvalidError
 from nanolab.quantities import Quantity
-from plans.release.release_report import number_text
 
 AGAINST = ("temperature", "ph")
 
@@ -99,9 +98,7 @@ def _report(fits: Sequence[RateFit], sentence: str | None, options: FileOptions,
             quantity = interval.quantity
             shown = None if quantity is None else _with_unit(quantity, unit)
             parameters[name] = None if shown is None else shown.to_json()
-            rows.append(
-                (f"{one.name} {name}", f"not identified: {interval.why}" if shown is None else number_text(shown))
-            )
+            rows.append((f"{one.name} {name}", f"not identified: {interval.why}" if shown is None else str(shown)))
         models.append({"name": one.name, "parameters": parameters})
     result: dict[str, Any] = {"models": models, "statement": sentence}
     if len(fits) == 1:

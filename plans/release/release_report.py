@@ -35,12 +35,5 @@ def law_text(comparison: Comparison, result: LawResult) -> str:
         parts.append(result.why)
     for interval in result.intervals:
         quantity = interval.quantity
-        parts.append(f"{interval.name} {number_text(quantity)}" if quantity else f"{interval.name} not identified")
+        parts.append(f"{interval.name} {quantity}" if quantity else f"{interval.name} not identified")
     return "; ".join(parts)
-
-
-def number_text(quantity: Quantity) -> str:
-    """Return a quantity in words, in powers of ten where plain digits would be long."""
-    if 1e-3 <= abs(quantity.value) < 1e5:
-        return str(quantity)
-    return f"{quantity.value:.3g} ± {quantity.standard_uncertainty or 0.0:.2g} {quantity.unit}"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanolab.quantities import Quantity, parse_quantity, quantity_reader
+from nanolab.quantities import Quantity, in_digits, parse_quantity, quantity_reader
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,10 @@ def test_words_and_defaults() -> None:
     assert str(Quantity(280.5, "s", 12.3)) == "280 ± 12 s"
     assert str(Quantity(18853.2, "L/mol/h", 1377.4)) == "18900 ± 1400 L/mol/h"
     assert str(Quantity(2.5, "W")) == "2.5 W"
+    assert str(Quantity(-1.64e-6, "cm2/J", 2.1e-6)) == "-1.6e-6 ± 2.1e-6 cm2/J"
+    assert str(Quantity(2.7123e7, "L/mol/h", 3.3e5)) == "2.712e7 ± 0.033e7 L/mol/h"
+    assert parse_quantity("-1.6e-6 ± 2.1e-6 cm2/J", "cm2/J") == Quantity(-1.6e-6, "cm2/J", 2.1e-6)
+    assert in_digits([-5.6e-6, 2.53e-6], 2.1e-6) == ["-5.6e-6", "2.5e-6"]
+    assert in_digits([0.0, 0.0], 2.1e-6) == ["0.0000000", "0.0000000"]
     assert Quantity(2.0, "W").with_default_uncertainty(0.1).standard_uncertainty == pytest.approx(0.2)
     assert Quantity(2.0, "W", 0.3).with_default_uncertainty(0.1).standard_uncertainty == 0.3
