@@ -65,7 +65,7 @@ class ReleaseTable(Table):
     )
     insert: Volume = Field(
         default=Quantity(0.08, "mL", 0.008),
-        description="liquid inside the dialysis insert, used where aliquots are withdrawn; without u: 10 %",
+        description="liquid inside the dialysis insert, used where aliquots are withdrawn or acid is dosed; without u: 10 %",
     )
     least_volume: Volume = Field(
         default=Quantity(0.5, "mL"),

@@ -166,11 +166,11 @@ def acid_findings(
 
 
 def dilution_at(look_s: Array, course: Course, sample: "SampleConfig") -> Array:
-    """Return volume at the start over volume at each look (n,), by what the pump counted."""
-    volume = sample.sample.volume or Quantity(1.0, "mL")
+    """Return volume at the start over volume at each look (n,), by what the pump counted; the insert's liquid is thinned too."""
+    volume_ml = (sample.sample.volume or Quantity(1.0, "mL")).value + sample.release.insert.value
     doses = course.when("dosed")
     dosed = np.array([sum(ml for time, ml in doses if time <= at) for at in look_s])
-    return np.asarray(volume.value / (volume.value + dosed))
+    return np.asarray(volume_ml / (volume_ml + dosed))
 
 
 def _models(

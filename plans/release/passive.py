@@ -31,10 +31,11 @@ SD_PERCENT, SD_SHARE = 0.1, 0.002
 """Relative weights of read-outs: 0.1 % of the dose and 0.2 % of the reading; the size is fitted."""
 
 
-LINEARITY = 0.005
-"""Standard uncertainty of the read-out's linearity: relative error at low release over that at full release.
+LINEARITY = 0.0075
+"""Standard uncertainty of the read-out's linearity: relative error at low release over that at full release, 12 umol/L.
 
-Dimers whose constant is known to a tenth, stray light, the detector's own curve.
+How a molecule in a dimer absorbs is known to 4 % (0.7 %; the spectrum is a stand-in), the dimers' constant to a tenth (0.25 %); stray
+light and the detector's own curve 0.2 %.
 """
 
 
