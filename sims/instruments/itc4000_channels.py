@@ -5,6 +5,8 @@ Time constants and noise are suggestions of ours, not the maker's data.
 
 import math
 
+from sims.instruments.base import BenchWorld
+
 SOFT_START_S = 1.0
 """The laser current rises linearly from 0 over this time after `delay_s`."""
 
@@ -15,7 +17,7 @@ RAMP_STEP_S = 0.05
 class LaserChannel:
     """Set current, limit and the soft start of one laser output.
 
-    ``flowing_a`` is the current that really flows; ``level_a`` what the output stage is asked for.
+    ``flowing_a`` is the current that really flows; `asked_a` what the output stage is asked for.
     """
 
     def __init__(self, rating_a: float) -> None:
@@ -50,6 +52,14 @@ class LaserChannel:
         if not self.on or now_s >= begins + SOFT_START_S:
             return math.inf
         return begins if now_s < begins else now_s + RAMP_STEP_S
+
+    def asked_a(self, mode: str) -> float:
+        """Return the current that the output stage is asked for, A: in mode ``POW`` the loop's, otherwise the set one."""
+        return self.loop_a if mode == "POW" else self.set_a
+
+    def heat_w(self, world: BenchWorld) -> float:
+        """Return the heat that the diode sets free in its mount, W."""
+        return 0.0 if self.flowing_a == 0.0 else max(self.flowing_a * world.diode_voltage_v() * 0.6, 0.0)
 
 
 class TecChannel:
@@ -90,3 +100,13 @@ class TecChannel:
 def thermistor_ohm(temperature_c: float) -> float:
     """Return the resistance of a 10 kOhm thermistor, B = 3988 K: R = R25 exp(B (1/T - 1/298.15 K))."""
     return 1e4 * math.exp(3988.0 * (1.0 / (temperature_c + 273.15) - 1.0 / 298.15))
+
+
+def in_unit(celsius: float, unit: str) -> float:
+    """Return a temperature in the unit that is set (its first letter counts)."""
+    return celsius + 273.15 if unit[0] == "K" else celsius * 1.8 + 32.0 if unit[0] == "F" else celsius
+
+
+def from_unit(value: float, unit: str) -> float:
+    """Return a temperature given in the unit that is set, degC."""
+    return value - 273.15 if unit[0] == "K" else (value - 32.0) / 1.8 if unit[0] == "F" else value

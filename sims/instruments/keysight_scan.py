@@ -14,6 +14,7 @@ from sims.instruments.keysight_channels import (
     SENSITIVITY_UV_PER_K,
     ChannelSetup,
     Reading,
+    ReadingFormat,
 )
 
 MEMORY_SIZE = 50_000
@@ -86,6 +87,7 @@ class Probes:
 class Scanner:
     """Trigger model and memory. ``next_s`` is the lab time of the next sweep, infinity where none is due.
 
+    ``format`` is how the readings in the memory are written.
     The instrument's own time is credited where `credited` is true: a sweep is over when it begins.
     """
 
@@ -94,6 +96,7 @@ class Scanner:
         self._setups = setups
         self.memory: deque[Reading] = deque()
         self.last: dict[int, Reading] = {}
+        self.format = ReadingFormat()
         self.overflowed = False
         self.overloaded = False
         self.channels: list[int] = []

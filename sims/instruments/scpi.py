@@ -22,6 +22,7 @@ without a query is invisible); the fault ``stale_reply`` plays -410.
 
 import re
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +30,7 @@ import numpy as np
 from sims.instruments.base import LINK_FAULTS, BenchWorld, InstrumentSimulator
 from sims.instruments.scpi_session import ScpiSession
 from sims.instruments.scpi_status import ErrorQueue, StatusGroup
-from sims.instruments.scpi_tree import Node, Unit, add, find, scpi
+from sims.instruments.scpi_tree import Node, Unit, add, add_marked, find, scpi
 from sims.instruments.scpi_values import ScpiError, Setting, exponent, read_integer, split_outside
 
 SCPI_FAULTS: Mapping[str, str] = {
@@ -56,8 +57,10 @@ _GROUP_METHODS = {
 
 
 class ScpiInstrument(InstrumentSimulator):
-    """An instrument that speaks SCPI; subclasses add marked methods, settings and status groups.
+    """An instrument that speaks SCPI; subclasses add marked methods, parts, settings and status groups.
 
+    ``parts`` maps an attribute to the class of the object that it holds, whose marked methods are commands as well;
+    the object stays the same for as long as the instrument lives.
     ``settings`` are parameters that are only kept and told; they live in ``self.values`` by key.
     ``status_groups`` maps the header of a group (``"STATus:OPERation"``) to its key in ``self.groups``.
     """
@@ -66,6 +69,7 @@ class ScpiInstrument(InstrumentSimulator):
     error_depth: ClassVar[int] = 10
     scpi_version: ClassVar[str] = "1999.0"
     faults: Mapping[str, str] = SCPI_FAULTS
+    parts: ClassVar[Mapping[str, type]] = {}
     settings: ClassVar[Sequence[Setting]] = ()
     status_groups: ClassVar[Mapping[str, str]] = {}
     _root: ClassVar[Node]
@@ -73,10 +77,9 @@ class ScpiInstrument(InstrumentSimulator):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._root = Node()
-        for name in dir(cls):
-            method = getattr(cls, name, None)
-            for pattern in getattr(method, "scpi_patterns", ()):
-                add(cls._root, pattern, name, method)  # type: ignore[arg-type]  # marked: it is a method
+        add_marked(cls._root, cls)
+        for place, part in cls.parts.items():
+            add_marked(cls._root, part, place)
         for setting in cls.settings:
             add(cls._root, setting.header, "_write_setting", cls._write_setting, (setting,))
             add(cls._root, setting.header + "?", "_read_setting", cls._read_setting, (setting,))
@@ -201,7 +204,8 @@ class ScpiInstrument(InstrumentSimulator):
             return Unit(None, (), -109)
         if len(arguments) > entry.most:
             return Unit(None, (), -108)
-        return Unit(getattr(self, entry.method), (*entry.always, *suffixes[: entry.suffixes], *arguments))
+        method = attrgetter(entry.method)(self)
+        return Unit(method, (*entry.always, *suffixes[: entry.suffixes], *arguments))
 
     # settings and status groups
 

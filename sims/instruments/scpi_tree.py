@@ -65,7 +65,7 @@ class Unit:
 
 
 def add(root: Node, pattern: str, name: str, method: Callable[..., Answer], always: tuple[Any, ...] = ()) -> None:
-    """Enter a pattern; the method `name` gets `always`, then numeric suffixes, then the parameters."""
+    """Enter a pattern; the method `name` (``part.method`` for a part's) gets `always`, suffixes, parameters."""
     query = pattern.endswith("?")
     header = pattern.rstrip("?")
     common = header[0] == "*"
@@ -80,6 +80,15 @@ def add(root: Node, pattern: str, name: str, method: Callable[..., Answer], alwa
             leaf.query = entry
         else:
             leaf.command = entry
+
+
+def add_marked(root: Node, owner: type, place: str = "") -> None:
+    """Enter the marked methods of a class; `place` is the attribute of the instrument that holds such an object."""
+    for name in dir(owner):
+        method = getattr(owner, name, None)
+        for pattern in getattr(method, "scpi_patterns", ()):
+            full_name = f"{place}.{name}" if place else name
+            add(root, pattern, full_name, method)  # type: ignore[arg-type]  # marked: it is a method
 
 
 def _grow(node: Node, specs: list[Any]) -> list[Node]:

@@ -5,7 +5,8 @@ Deviations from hardware. The real instrument is on USBTMC only; here it is on a
 happens, the choice is an option or named here: switching on with an open interlock queues `refusal_code`
 (-221); a setpoint above the limit is refused with -222; a limit set below the setpoint takes the setpoint
 down; numbers are NR3; ``TRIP?`` tells whether the reason still stands. The mount holds 23 degC while the TEC
-is off. The file is longer than others because it is the command table of one instrument, kept together.
+is off. Here are the outputs and their settings; what stops the laser is in `itc4000_protection`, what is measured
+in `itc4000_measurements`.
 
 The laser keeps emitting when its host dies: this instrument has no communication watchdog.
 """
@@ -17,7 +18,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sims.instruments.base import BenchWorld
-from sims.instruments.itc4000_channels import RAMP_STEP_S, LaserChannel, TecChannel, thermistor_ohm
+from sims.instruments.itc4000_channels import RAMP_STEP_S, LaserChannel, TecChannel, from_unit, in_unit
+from sims.instruments.itc4000_measurements import Measurements
+from sims.instruments.itc4000_protection import Protection
 from sims.instruments.scpi import SCPI_FAULTS, ScpiInstrument
 from sims.instruments.scpi_tree import scpi
 from sims.instruments.scpi_values import (
@@ -42,8 +45,6 @@ ITC_FAULTS: Mapping[str, str] = {
 }
 
 _NOT_WHILE_ON = {"mode", "filter", "polarity", "shape"}
-_NO_EMISSION = {"interlock_open", "key_off", "over_temperature", "temperature_sensor_open", "power_off"}
-_OPEN_SENSOR = 9.9e37
 
 
 class ITC4001Simulator(ScpiInstrument):
@@ -66,6 +67,7 @@ class ITC4001Simulator(ScpiInstrument):
     identity = "THORLABS,ITC4001,M00315699,1.4.0/2.0.3/1.6.0"
     rating_a = 1.0
     faults = ITC_FAULTS
+    parts: ClassVar[Mapping[str, type]] = {"_protection": Protection, "_measurements": Measurements}
     status_groups: ClassVar[Mapping[str, str]] = {
         "STATus:MEASurement": "measurement",
         "STATus:OPERation": "operation",
@@ -109,14 +111,11 @@ class ITC4001Simulator(ScpiInstrument):
         slow_reply_s: float = 30.0,
     ) -> None:
         super().__init__(world, rng, slow_reply_s=slow_reply_s)
-        self._current_noise, self._temperature_noise = rng.spawn(2)
         self._laser = LaserChannel(self.rating_a)
         self._tec = TecChannel(mount_c)
-        self._responsivity = responsivity_a_per_w
-        self._window_k = window_k
+        self._protection = Protection(self, self._laser, self._tec, window_k)
+        self._measurements = Measurements(self, rng, self._laser, self._tec, responsivity_a_per_w)
         self._refusal_code = refusal_code
-        self._compliance_tripped = False
-        self._window_tripped = False
         self._told = (0.0, mount_c)
         self._memory: dict[int, tuple[dict[str, Any], float, float, float]] = {}
 
@@ -130,61 +129,24 @@ class ITC4001Simulator(ScpiInstrument):
         """Let the protections act at once."""
         super().fault_changed(name, on)
         if not on and name == "diode_open":
-            self._compliance_tripped = False
+            self._protection.compliance_tripped = False
         self._settle()
         self.message_done()
 
     def _settle(self) -> None:
         now = self.world.time_s
         laser, tec = self._laser, self._tec
-        tec.advance(now, self._heat_w())
+        tec.advance(now, laser.heat_w(self.world))
         if tec.on:
-            self._watch_tec()
+            self._protection.watch_tec()
         if laser.on or laser.flowing_a > 0.0:
-            self._protect()
+            self._protection.protect()
             self._let_flow(now)
             self.due_s = laser.next_step_s(now)
             if laser.on and self.values["mode"] == "POW":
                 self.due_s = now + RAMP_STEP_S
         else:
             self.due_s = inf
-
-    def _heat_w(self) -> float:
-        flowing = self._laser.flowing_a
-        return 0.0 if flowing == 0.0 else max(flowing * self.world.diode_voltage_v() * 0.6, 0.0)
-
-    def _watch_tec(self) -> None:
-        tec = self._tec
-        if self.active & {"tec_failure", "temperature_sensor_open"}:
-            tec.on = tec.settled = False
-            if self._laser.on:
-                self._window_tripped = True
-                self._laser.on = False
-            return
-        distance = abs(tec.temperature_c - tec.set_c)
-        if distance < 0.5:
-            tec.settled = True
-        elif tec.settled and distance > self._window_k and self._laser.on:
-            self._window_tripped = True
-            self._laser.on = False
-
-    def _forbidden(self) -> bool:
-        """Whether something that cannot be talked over keeps the laser off."""
-        if self.active & _NO_EMISSION:
-            return True
-        return "ld_enable_low" in self.active and self.values["enable"] == "PROT"
-
-    def _protect(self) -> None:
-        laser = self._laser
-        if self._forbidden():
-            laser.on = False
-            laser.flowing_a = 0.0
-        elif laser.on and "diode_open" in self.active and self._asked_a() > 0.0:
-            self._compliance_tripped = True
-            laser.on = False
-
-    def _asked_a(self) -> float:
-        return self._laser.loop_a if self.values["mode"] == "POW" else self._laser.set_a
 
     def _let_flow(self, now: float) -> None:
         laser = self._laser
@@ -196,8 +158,8 @@ class ITC4001Simulator(ScpiInstrument):
                 missing = laser.set_power_w - self.world.photodiode_power_w()
                 laser.loop_a = min(max(laser.loop_a + 0.3 * missing, 0.0), laser.limit_a)
             # the middle of the coming step: the charge over the ramp is then right
-            flowing = self._asked_a() * laser.soft_start(now + 0.5 * RAMP_STEP_S)
-        if "emission_stuck" in self.active and laser.flowing_a > 0.0 and not self._forbidden():
+            flowing = laser.asked_a(self.values["mode"]) * laser.soft_start(now + 0.5 * RAMP_STEP_S)
+        if "emission_stuck" in self.active and laser.flowing_a > 0.0 and not self._protection.forbidden():
             flowing = max(flowing, laser.flowing_a)
         laser.flowing_a = flowing
         case_c = self._tec.temperature_c
@@ -210,25 +172,10 @@ class ITC4001Simulator(ScpiInstrument):
     def condition(self, group: str) -> int:
         """Return a condition register."""
         if group == "measurement":
-            return self._measurement_condition()
+            return self._protection.condition()
         if group == "operation":
             return self._operation_condition()
         return 0
-
-    def _measurement_condition(self) -> int:
-        active = self.active
-        tripped = self._window_tripped
-        outside = self._tec.on and abs(self._tec.temperature_c - self._tec.set_c) > self._window_k
-        word = 2 if self._compliance_tripped else 0
-        word |= 32 if self.values["mode"] == "POW" and self._laser.loop_a >= self._laser.limit_a else 0
-        word |= (256 if tripped else 0) | (512 if outside else 0)
-        if active:
-            word |= (1 if "key_off" in active else 0) | (4 if "interlock_open" in active else 0)
-            word |= 16 if "ld_enable_low" in active and self.values["enable"] != "OFF" else 0
-            word |= 1024 if "temperature_sensor_open" in active else 0
-            word |= 2048 | 4096 if "tec_failure" in active else 0
-            word |= 16384 if "over_temperature" in active else 0
-        return word
 
     def _operation_condition(self) -> int:
         laser = self._laser
@@ -248,13 +195,13 @@ class ITC4001Simulator(ScpiInstrument):
 
     def reset(self) -> None:
         """Carry out `*RST`: outputs off, settings at their defaults; the error queue stays."""
-        stuck = "emission_stuck" in self.active and self._laser.flowing_a > 0.0 and not self._forbidden()
+        stuck = "emission_stuck" in self.active and self._laser.flowing_a > 0.0 and not self._protection.forbidden()
         super().reset()
         flowing = self._laser.flowing_a
         self._laser.reset()
         self._laser.flowing_a, self._laser.on = flowing, stuck
         self._tec.reset()
-        self._compliance_tripped = self._window_tripped = False
+        self._protection.forget()
         self._settle()
 
     def setting_changes(self, key: str) -> None:
@@ -267,42 +214,18 @@ class ITC4001Simulator(ScpiInstrument):
         wanted = read_switch(text)
         laser = self._laser
         if wanted and not laser.on:
-            if self._forbidden() or "tec_failure" in self.active:
+            if self._protection.forbidden() or "tec_failure" in self.active:
                 raise ScpiError(self._refusal_code)
-            self._compliance_tripped = self._window_tripped = False
+            self._protection.forget()
             laser.start(self.world.time_s, self.values["delay"])
         elif not wanted and not ("emission_stuck" in self.active and laser.on):
             laser.on = False
-            self._compliance_tripped = self._window_tripped = False
+            self._protection.forget()
         self._settle()
 
     @scpi("OUTPut[1][:STATe]?")
     def _output_query(self) -> str:
         return "1" if self._laser.on else "0"
-
-    @scpi("OUTPut[1]:PROTection:VOLTage:TRIPped?")
-    def _voltage_trip(self) -> str:
-        return "1" if self._compliance_tripped else "0"
-
-    @scpi("OUTPut[1]:PROTection:INTernal:TRIPped?")
-    def _window_trip(self) -> str:
-        return "1" if self._window_tripped else "0"
-
-    @scpi("OUTPut[1]:PROTection:EXTernal:TRIPped?")
-    def _enable_trip(self) -> str:
-        return "1" if "ld_enable_low" in self.active and self.values["enable"] == "PROT" else "0"
-
-    @scpi("OUTPut[1]:PROTection:INTLock:TRIPped?")
-    def _interlock_trip(self) -> str:
-        return "1" if "interlock_open" in self.active else "0"
-
-    @scpi("OUTPut[1]:PROTection:KEYLock:TRIPped?")
-    def _key_trip(self) -> str:
-        return "1" if "key_off" in self.active else "0"
-
-    @scpi("OUTPut[1]:PROTection:OTEMperature:TRIPped?")
-    def _overheat_trip(self) -> str:
-        return "1" if "over_temperature" in self.active else "0"
 
     @scpi("SOURce[1]:CURRent[:LEVel][:IMMediate][:AMPLitude]")
     def _current(self, text: str) -> None:
@@ -353,7 +276,8 @@ class ITC4001Simulator(ScpiInstrument):
     def _set_temperature(self, text: str) -> None:
         wanted = extreme(text, self._tec.low_c, self._tec.high_c, 25.0)
         if wanted is None:
-            wanted = self._from_unit(read_limited(text, -inf, inf, 25.0, self.values["unit"][0]))
+            unit = self.values["unit"]
+            wanted = from_unit(read_limited(text, -inf, inf, 25.0, unit[0]), unit)
         if not self._tec.low_c <= wanted <= self._tec.high_c:
             raise ScpiError(-222)
         self._tec.set_c = wanted
@@ -363,7 +287,7 @@ class ITC4001Simulator(ScpiInstrument):
     @scpi("SOURce2:TEMPerature[:SPOint]?")
     def _set_temperature_query(self, which: str | None = None) -> str:
         tec = self._tec
-        return self.number(self._to_unit(_told(which, tec.set_c, tec.low_c, tec.high_c, 25.0)))
+        return self.number(in_unit(_told(which, tec.set_c, tec.low_c, tec.high_c, 25.0), self.values["unit"]))
 
     @scpi("SOURce2:TEMPerature:LIMit:LOW")
     def _low(self, text: str) -> None:
@@ -371,7 +295,7 @@ class ITC4001Simulator(ScpiInstrument):
 
     @scpi("SOURce2:TEMPerature:LIMit:LOW?")
     def _low_query(self) -> str:
-        return self.number(self._to_unit(self._tec.low_c))
+        return self.number(in_unit(self._tec.low_c, self.values["unit"]))
 
     @scpi("SOURce2:TEMPerature:LIMit:HIGH", "SOURce2:TEMPerature:LIMit:UPPer")
     def _high(self, text: str) -> None:
@@ -379,68 +303,7 @@ class ITC4001Simulator(ScpiInstrument):
 
     @scpi("SOURce2:TEMPerature:LIMit:HIGH?", "SOURce2:TEMPerature:LIMit:UPPer?")
     def _high_query(self) -> str:
-        return self.number(self._to_unit(self._tec.high_c))
-
-    def _to_unit(self, celsius: float) -> float:
-        unit = self.values["unit"][0]
-        return celsius + 273.15 if unit == "K" else celsius * 1.8 + 32.0 if unit == "F" else celsius
-
-    def _from_unit(self, value: float) -> float:
-        unit = self.values["unit"][0]
-        return value - 273.15 if unit == "K" else (value - 32.0) / 1.8 if unit == "F" else value
-
-    # --- measurements -----------------------------------------------------------------------------------
-
-    @scpi("MEASure[:SCALar]:CURRent[1][:DC]?")
-    def _measured_current(self) -> str:
-        return self.number(self._laser.flowing_a + 1e-5 * float(self._current_noise.standard_normal()))
-
-    @scpi("MEASure[:SCALar]:VOLTage[1][:DC]?")
-    def _measured_voltage(self) -> str:
-        return self.number(self.world.diode_voltage_v() if self._laser.flowing_a > 0.0 else 0.0)
-
-    @scpi("MEASure[:SCALar]:POWer[1]?")
-    def _electrical_power(self) -> str:
-        flowing = self._laser.flowing_a
-        return self.number(flowing * self.world.diode_voltage_v() if flowing > 0.0 else 0.0)
-
-    @scpi("MEASure[:SCALar]:CURRent2[:DC]?")
-    def _photodiode_current(self) -> str:
-        return self.number(self.world.photodiode_power_w() * self._responsivity)
-
-    @scpi("MEASure[:SCALar]:POWer2?")
-    def _photodiode_power(self) -> str:
-        return self.number(self.world.photodiode_power_w())
-
-    @scpi("MEASure[:SCALar]:VOLTage2[:DC]?", "MEASure[:SCALar]:POWer3?")
-    def _thermopile(self) -> str:
-        return self.number(0.0)  # no thermopile is plugged in
-
-    @scpi("MEASure[:SCALar]:TEMPerature?")
-    def _measured_temperature(self) -> str:
-        if "temperature_sensor_open" in self.active:
-            return self.number(_OPEN_SENSOR)
-        self._tec.advance(self.world.time_s, self._heat_w())
-        noise = 0.003 * float(self._temperature_noise.standard_normal())
-        return self.number(self._to_unit(self._tec.temperature_c + noise))
-
-    @scpi("MEASure[:SCALar]:TSENsor?")
-    def _raw_sensor(self) -> str:
-        if "temperature_sensor_open" in self.active:
-            return self.number(_OPEN_SENSOR)
-        return self.number(thermistor_ohm(self._tec.temperature_c))
-
-    @scpi("MEASure[:SCALar]:CURRent3[:DC]?")
-    def _tec_current(self) -> str:
-        return self.number(self._tec.current_a(self._heat_w()))
-
-    @scpi("MEASure[:SCALar]:VOLTage3[:DC]?")
-    def _tec_voltage(self) -> str:
-        return self.number(2.0 * self._tec.current_a(self._heat_w()))
-
-    @scpi("MEASure[:SCALar]:POWer4?")
-    def _tec_power(self) -> str:
-        return self.number(2.0 * self._tec.current_a(self._heat_w()) ** 2)
+        return self.number(in_unit(self._tec.high_c, self.values["unit"]))
 
     # --- the rest ---------------------------------------------------------------------------------------
 
