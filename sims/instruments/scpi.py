@@ -152,7 +152,7 @@ class ScpiInstrument(InstrumentSimulator):
             self.reset()
             self.event_status = 128
         if name == "error_queue_overflow" and on:
-            for _ in range(self.error_depth + 1):
+            for _ in range(self.errors.depth + 1):
                 self.errors.push(ScpiError(-100))
 
     def compiled(self, message: bytes) -> tuple[Unit, ...]:

@@ -13,7 +13,7 @@ class ErrorQueue:
     """
 
     def __init__(self, depth: int) -> None:
-        self._depth = depth
+        self.depth = depth
         self._errors: deque[ScpiError] = deque()
         self.summary = 0
 
@@ -23,7 +23,7 @@ class ErrorQueue:
     def push(self, error: ScpiError) -> None:
         """Append an error, or mark the overflow."""
         self.summary |= _summary_bit(error.code)
-        if len(self._errors) < self._depth:
+        if len(self._errors) < self.depth:
             self._errors.append(error)
         else:
             self._errors[-1] = ScpiError(-350)

@@ -401,3 +401,9 @@ def test_measure_configures_and_reads() -> None:
     block = rig.numbers("TEMP:RJUN? (@101)")[0]
     assert rig.numbers("MEAS:TEMP? TC,K,1,0.1,(@101)")[0] == pytest.approx(36.564 - block)
     assert rig.ask("ROUT:SCAN:SIZE?") == "+1"
+
+
+def test_the_longer_queue_of_a_34972a_overflows_too() -> None:
+    rig = Rig(model="34972A")
+    rig.daq.set_fault("error_queue_overflow", True)
+    assert [rig.error() for _ in range(21)] == [-100] * 19 + [-350, 0]
