@@ -101,54 +101,73 @@ def follow(
     """Carry out a course and return its record."""
     world = rig.world
     world.load(contents)
-    begun = world.time_s
-    rows: list[tuple[float, float, float]] = []
-    marks: list[tuple[float, str, float]] = []
-    looks: list[Look] = []
-    power_w = 0.0
-
-    def read() -> None:
-        rows.append((world.time_s - begun, world.read_holder().probe_c, _ph(rig, acidify)))
-
-    read()
-    detector = Detector(nonlinearity=world.nonlinearity_coefficients, stray_light=rig.stray_light)
+    following = _Following(rig, medium, acidify, world.time_s)
+    following.read()
     for step in in_order(steps):
-        while world.time_s < begun + step.at_s - 1e-9:
-            pace = cadence_s if world.time_s - begun >= EARLY_S else min(cadence_s, EARLY_CADENCE_S)
-            rig.advance(min(world.time_s + pace, begun + step.at_s))
-            read()
+        due_s = following.begun_s + step.at_s
+        while world.time_s < due_s - 1e-9:
+            early = world.time_s - following.begun_s < EARLY_S
+            pace = min(cadence_s, EARLY_CADENCE_S) if early else cadence_s
+            rig.advance(min(world.time_s + pace, due_s))
+            following.read()
+        following.do(step)
+    return following.course()
+
+
+@dataclass
+class _Following:
+    """What a course has recorded so far."""
+
+    rig: Rig
+    medium: tuple[Exposure, Exposure]
+    meter: Mapping[str, float] | None
+    begun_s: float
+    power_w: float = 0.0
+    rows: list[tuple[float, float, float]] = field(default_factory=list)
+    marks: list[tuple[float, str, float]] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def since_s(self) -> float:
+        return self.rig.world.time_s - self.begun_s
+
+    def read(self) -> None:
+        self.rows.append((self.since_s, self.rig.world.read_holder().probe_c, _ph(self.rig, self.meter)))
+
+    def do(self, step: Step) -> None:
+        rig = self.rig
         if step.what == "look":
-            # gated off while it reads, as the plan does; a spectrum takes no lab time here
-            rig.shine(0.0)
-            light, dark = rig.exposures()
-            rig.shine(power_w)
-            spectrum = absorbance(world.wavelengths_nm, light, medium[0], dark, detector, reference_dark=medium[1])
-            looks.append(
-                Look(
-                    world.time_s - begun,
-                    world.wavelengths_nm,
-                    spectrum.absorbance,
-                    smooth_noise(spectrum.standard_uncertainty),
-                )
-            )
+            self._look()
         elif step.what == "temperature":
             rig.aim(step.value)
         elif step.what == "power":
-            power_w = step.value
-            rig.shine(power_w)
-            marks.append((world.time_s - begun, "power", step.value))
+            self.power_w = step.value
+            rig.shine(step.value)
+            self.marks.append((self.since_s, "power", step.value))
         elif step.what == "add":
-            world.add(step.word)
-            marks.append((world.time_s - begun, step.word, 0.0))
+            rig.world.add(step.word)
+            self.marks.append((self.since_s, step.word, 0.0))
         elif step.what == "sample":
-            marks += withdrawn(world, step, begun)
+            self.marks += withdrawn(rig.world, step, self.begun_s)
         elif step.what == "ph":
-            dosed_ml = dose_to(rig, step.value, acidify or {}, read)
+            dosed_ml = dose_to(rig, step.value, self.meter or {}, self.read)
             # a look at this very moment came before the dose
-            marks.append((world.time_s - begun, "dosed", dosed_ml))
-            marks.append((world.time_s - begun, "ph", step.value))
-    time, degrees, ph = (np.array(column) for column in zip(*rows, strict=True))
-    return Course(time, degrees, ph, marks, looks, (), np.zeros(time.size))
+            self.marks += [(self.since_s, "dosed", dosed_ml), (self.since_s, "ph", step.value)]
+
+    def _look(self) -> None:
+        """Gate the laser off while it reads, as the plan does; a spectrum takes no lab time here."""
+        rig, world = self.rig, self.rig.world
+        rig.shine(0.0)
+        light, dark = rig.exposures()
+        rig.shine(self.power_w)
+        detector = Detector(nonlinearity=world.nonlinearity_coefficients, stray_light=rig.stray_light)
+        seen = absorbance(world.wavelengths_nm, light, self.medium[0], dark, detector, reference_dark=self.medium[1])
+        sd = smooth_noise(seen.standard_uncertainty)
+        self.looks.append(Look(self.since_s, world.wavelengths_nm, seen.absorbance, sd))
+
+    def course(self) -> Course:
+        time, degrees, ph = (np.array(column) for column in zip(*self.rows, strict=True))
+        return Course(time, degrees, ph, self.marks, self.looks, (), np.zeros(time.size))
 
 
 def withdrawn(world: World, step: Step, begun_s: float) -> list[tuple[float, str, float]]:
