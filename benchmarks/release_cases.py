@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.release_world import Rig, follow, reference
 from nanolab.analysis.cautions import Cautions
 from nanolab.bench.defaults import example_sample
+from nanolab.models.chromophores import DIMER_SHARE
 from nanolab.quantities import Quantity
 from plans.release.acid_assay import acid_courses, acid_findings
 from plans.release.enzyme_assay import enzyme_courses, enzyme_findings
@@ -37,6 +38,9 @@ DECLARED = {
     "power_gain": 0.03,
 }  # fmt: skip
 """Standard uncertainties of the beliefs: relative, but of the temperature in K and the pH."""
+
+DECLARED_DIMER = 0.04
+"""The same, relative, of how a molecule in a dimer absorbs, which the linearity of the read-out rests on."""
 
 DECLARED_SAMPLED = {"withdrawal": 0.01, "volume": 0.01, "insert": 0.10}
 """The same of what matters only where aliquots are withdrawn."""
@@ -116,6 +120,8 @@ def _common(rng: np.random.Generator, errors: Mapping[str, float]) -> dict[str, 
         "peltier_holder.probe_offset_k": DECLARED["temperature"] * errors["temperature"],
         "membrane.membrane_rate": between(0.9, 2.5),
         "membrane.insert_ml": between(0.05, 0.10),
+        # the spectrum of the dimers is a belief of the analysis
+        "cargo.dimer_absorption": DIMER_SHARE * (1.0 + DECLARED_DIMER * float(rng.standard_normal())),
     }
 
 

@@ -25,6 +25,9 @@ class CargoTable(Section):
         default=11.0, description="decadic absorption of the monomer at 480 nm, L/(mmol cm)"
     )
     dimer_per_mol: NotNegative = Field(default=1.3e4, description="association constant of the dimer, L/mol")
+    dimer_absorption: NotNegative = Field(
+        default=0.76, description="absorption of a molecule in the dimer over that of a monomer, at their maxima (1)"
+    )
     bleaching_per_min: NotNegative = Field(
         default=0.002, description="share of the free cargo bleached per minute under the assay light, 1/min"
     )

@@ -11,7 +11,7 @@ import numpy as np
 from sims.world.constants import Array
 
 _BANDS = ((1.00, 476.0, 34.0), (0.42, 503.0, 17.0), (0.20, 536.0, 14.0), (0.35, 400.0, 45.0))
-_DIMER = (0.76, -7.0, 1.10)
+_DIMER = (-7.0, 1.10)
 _BOUND = (0.66, 12.0, 1.18)
 _SCALE_NM = 480.0
 
@@ -26,10 +26,12 @@ def _bands(wavelength_nm: Array | float, shift_nm: float, width: float) -> Array
 class Chromophore:
     """Absorption per molecule in L/(umol cm) on one wavelength axis (n,)."""
 
-    def __init__(self, wavelength_nm: Array, absorption_per_mmol_cm: float, dimer_per_mol: float) -> None:
+    def __init__(
+        self, wavelength_nm: Array, absorption_per_mmol_cm: float, dimer_per_mol: float, dimer_absorption: float
+    ) -> None:
         scale = 1e-3 * absorption_per_mmol_cm / float(_bands(_SCALE_NM, 0.0, 1.0))
         self.monomer: Array = scale * _bands(wavelength_nm, 0.0, 1.0)
-        self.dimerised: Array = scale * _DIMER[0] * _bands(wavelength_nm, *_DIMER[1:])
+        self.dimerised: Array = scale * dimer_absorption * _bands(wavelength_nm, *_DIMER)
         self.bound: Array = scale * _BOUND[0] * _bands(wavelength_nm, *_BOUND[1:])
         self._dimer_per_umol = 1e-6 * dimer_per_mol
 

@@ -211,7 +211,9 @@ class WetSide:
             return 0.0
         own, carrier, volume = self._config.cargo, self._config.carrier, node.thermal[3]
         if self._chromophore is None:
-            self._chromophore = Chromophore(wavelength_nm, own.absorption_per_mmol_cm, own.dimer_per_mol)
+            self._chromophore = Chromophore(
+                wavelength_nm, own.absorption_per_mmol_cm, own.dimer_per_mol, own.dimer_absorption
+            )
         seen = path_cm * self._chromophore.free(cargo.free / volume)
         if self._in_beam and cargo.scatter > 0.0:
             thick = cargo.scatter * self._config.cuvette.volume_ml / volume
