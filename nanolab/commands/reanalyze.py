@@ -60,6 +60,7 @@ def reanalyze(
 def _one(assay: "Assay", folder: Path, ladder: bool) -> tuple[dict[str, Any], "Report"]:
     """Return one run's result by the contract of `nanolab run`, and its report."""
     from nanolab.engine.session import digest
+    from nanolab.journal.catalog import runs_after
     from nanolab.journal.reader import open_run
 
     run = open_run(folder)
@@ -69,7 +70,11 @@ def _one(assay: "Assay", folder: Path, ladder: bool) -> tuple[dict[str, Any], "R
     if run.start.get("role") != "sample" or not other:
         raise UsageError(f"{folder}: this is no sample's run of '{assay.name}'; list them with `nanolab runs`")
     setup = setup_of(run)
-    runs = {"sample": run, **{role: _referred(run, folder, role, uid) for role, uid in _references(run).items()}}
+    later = runs_after(run)
+    runs = {"sample": run, **later}
+    # a control that came later may have broken off and gone on: it refers to its first part
+    for one in (run, *later.values()):
+        runs |= {role: _referred(one, folder, role, uid) for role, uid in _references(one).items() if role not in runs}
     # the blank of this run is among the runs now, whoever measured it
     setup = replace(setup, blank="run" if "blank" in runs else "none")
     forecast = assay.forecast(setup)

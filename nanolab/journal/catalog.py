@@ -1,5 +1,6 @@
 """Which runs there are: quick, from the first and the last line of each."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 from nanolab.errors import FileInvalidError, UsageError
 from nanolab.journal.folder import DOCUMENTS
 from nanolab.journal.reader import Run, open_run
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAYS_AFTER = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,27 @@ def find_run(data_root: Path | str, uid: str) -> RunInfo:
             f"{len(matches)} runs in {data_root} have a uid that begins with '{uid}': {listed}; give more of it"
         )
     return matches[0]
+
+
+def runs_after(run: Run, *, salvage: bool = False) -> dict[str, Run]:
+    """Return runs of the same plan that refer to this one as their sample, by role, the latest of each: controls that came after it.
+
+    They are looked for in the folder of its day and those of the next `_DAYS_AFTER` days that hold any. With `salvage` damaged ones too.
+    """
+    found = {}
+    for info in (info for day in _days_from(run.path.parent) for info in find_runs(day)):
+        if info.plan == run.plan and info.uid != run.uid and info.status != "unreadable":
+            other = open_run(info.path, salvage=salvage)
+            if other.start.get("references", {}).get("sample") == run.uid:
+                found[info.role] = other
+    return found
+
+
+def _days_from(folder: Path) -> list[Path]:
+    if not _DAY.fullmatch(folder.name):  # runs that were copied somewhere
+        return [folder]
+    days = [other for other in folder.parent.iterdir() if _DAY.fullmatch(other.name) and other.name >= folder.name]
+    return sorted(days)[: 1 + _DAYS_AFTER]
 
 
 def _folders(root: Path, depth: int) -> Iterator[Path]:

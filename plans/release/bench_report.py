@@ -11,6 +11,7 @@ from nanolab.analysis.cautions import Cautions
 from nanolab.assay import Report
 from nanolab.errors import AnalysisRefusesError
 from nanolab.quantities import Quantity
+from nanolab.report.cells import interval_words
 from plans.release.expectation import judged
 from plans.release.joint import Found, Joint
 from plans.release.mass_balance import Balance
@@ -137,16 +138,14 @@ def _rows(findings: Findings, expected: Expected, verdict: Mapping[str, Any] | N
         rows.append((findings.titles.get(name, name), "–" if quantity is None else str(quantity)))
     rows.extend(findings.told)
     if verdict is not None:
-        rows.append(
-            ("verdict", f"{verdict['quantity']} {verdict['word']} with the prediction (z = {verdict['z']:+.2f})")
-        )
+        title = findings.titles.get(verdict["quantity"], verdict["quantity"])
+        rows.append(("verdict", f"{title} {verdict['word']} with the prediction (z = {verdict['z']:+.2f})"))
     return rows
 
 
 def _found_text(one: Found, quantity: Quantity) -> str:
-    low, high = quantity.interval_95 or (np.nan, np.nan)
     largest = next(iter(one.shares), "")
-    return f"{quantity}, 95 % {low:.4g} … {high:.4g}; largest term {largest}"
+    return f"{quantity}, 95 % {interval_words(quantity)}; largest term {largest.replace('_', ' ')}"
 
 
 def undrifted(line: Line, drift: float) -> npt.NDArray[np.float64]:

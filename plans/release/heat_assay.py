@@ -3,7 +3,7 @@
 The laser's hardware interlock is the safety function; what this plan checks comes on top.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,12 @@ ORDER = ("burst", "k_burst", "plateau", "transition_temperature", "transition_wi
 
 LAG_S = 75.0
 """About the time in which the liquid follows block or beam, for the prediction."""
+
+_WITHOUT = {
+    "same_temperature": "nothing but the law of heat tells the light from its warmth",
+    "no_carrier": "whether the laser changes free cargo is not known",
+}
+"""What the analysis lacks without a control of a run with the laser."""
 
 BLOCK_OVER_K = 4.0
 """So much warmer than its liquid a block must be able to get at the temperatures of a transition."""
@@ -120,10 +126,19 @@ class TriggeredAssay(ReleaseAssay):
             if role in runs
         }
         lit = setup.values["trigger"] == "laser"
+        if lit:
+            check_controls(others, cautions)
         findings = heat_findings(dark, sample, setup.sample, cautions, others, lit=lit)
         findings.photometry = photometry_of(reference, sample) | limits_of(reference, setup.sample, cautions)
         title = f"release of {setup.sample.sample.name} by {setup.values['trigger']}"
         return report(findings, forecast.inputs["expected"], title, simulated=setup.simulated)
+
+
+def check_controls(others: Container[str], cautions: Cautions) -> None:
+    """Say which control of a run with the laser is missing, and what is not known without it."""
+    for role, without in _WITHOUT.items():
+        if role not in others:
+            cautions.add("control_missing", f"the control '{role}' is missing: {without}", role)
 
 
 def heat_courses(values: Mapping[str, Any]) -> list[RoleCourse]:

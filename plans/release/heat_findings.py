@@ -35,6 +35,7 @@ TITLES = {
     "k_burst": "rate of the burst",
     "plateau": "plateau",
     "k_light": "cut by light",
+    "light_energy": "energy of the laser",
 }
 LIGHT_MODELS = {"warmth": "the laser's warmth alone", "warmth_and_light": "warmth and light"}
 _EARLY, _LATE = 100, 260

@@ -83,6 +83,7 @@ def quantity(stored: Any) -> Quantity | None:
 
 def told(kind: Kind, run_path: Path) -> Told:
     """Read a run. FileInvalidError where it is no sample's, AnalysisRefusesError where there is nothing to analyse."""
+    from nanolab.journal.catalog import runs_after
     from nanolab.journal.reader import open_run
 
     run = open_run(run_path, salvage=True)
@@ -92,7 +93,8 @@ def told(kind: Kind, run_path: Path) -> Told:
             f"this is the {role} of a {kind.name}: its result lies with the sample's run; choose that"
         )
     problems: list[str] = []
-    runs = {**_later(kind, run), **_referred(run, problems), "sample": run}
+    later = {role: other for role, other in runs_after(run, salvage=True).items() if role in kind.controls}
+    runs = {**later, **_referred(run, problems), "sample": run}
     document = stored_result(run.path, kind)
     if document is None:
         return _again(kind, run, runs, problems)
@@ -164,18 +166,4 @@ def _referred(run: "Run", problems: list[str]) -> dict[str, "Run"]:
         else:
             word = "the run that it continued" if role.startswith(CONTINUED) else f"its {role}"
             problems.append(f"{word} ({uid[:8]}) is not in the data folder: what it recorded is not drawn")
-    return found
-
-
-def _later(kind: Kind, run: "Run") -> dict[str, "Run"]:
-    """Controls that were measured after the sample's run, and refer to it, by role."""
-    from nanolab.journal.catalog import find_runs
-    from nanolab.journal.reader import open_run
-
-    found = {}
-    for info in find_runs(run.path.parent):
-        if info.plan == kind.name and info.role in kind.controls:
-            other = open_run(info.path, salvage=True)
-            if other.start.get("references", {}).get("sample") == run.uid:
-                found[info.role] = other
     return found

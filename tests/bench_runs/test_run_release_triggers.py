@@ -121,6 +121,10 @@ def test_a_laser_opens_the_carriers_by_its_warmth_alone(nanolab: Callable[..., A
     assert result["light_energy"]["value"] == pytest.approx(240.0 * (0.25 + 0.35 + 0.45 + 0.6), rel=0.05)
     assert result["controls"]["same_temperature"]["rms_percent"] < 3.0
     assert abs(result["controls"]["no_carrier"]["change_percent"]) < 3.0
+    again = nanolab("analyze", "release_triggered", document["run"]["path"], "--json")
+    # the control at the same temperatures came after the sample, and is found all the same
+    assert {run["role"] for run in again.json["runs"]} == set(roles)
+    assert again.json["result"]["k_light"] == result["k_light"]
     looks = open_run(document["run"]["path"]).table("spectra")
     counts = looks["spectrometer_counts"]
     # the laser's line is in no spectrum: it is gated off while the assay light reads

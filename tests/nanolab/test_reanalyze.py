@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import synthetic_release
@@ -13,7 +14,7 @@ from nanolab import cli
 from nanolab.commands.reanalyze import reanalyze
 from nanolab.errors import AnalysisRefusesError, FileInvalidError, UsageError
 from nanolab.journal import RunWriter, open_run
-from nanolab.journal.catalog import find_runs
+from nanolab.journal.catalog import find_runs, runs_after
 from nanolab.quantities import Quantity
 from nanolab.restore import setup_of
 
@@ -102,3 +103,17 @@ def test_a_stored_quantity_comes_back_as_it_was() -> None:
     quantity = Quantity(0.7, "1", 0.04, (0.6, 0.81))
     assert Quantity.from_json(quantity.to_json()) == quantity
     assert Quantity.from_json(Quantity(1.0, "W").to_json()) == Quantity(1.0, "W")
+
+
+def test_controls_that_came_after_the_sample_are_found_and_a_missing_one_is_said(tmp_path: Path) -> None:
+    sample = write_release(tmp_path, "release_triggered", settings=("trigger=laser",))
+    run = open_run(sample)
+    assert runs_after(run) == {}
+    before = {**run.start["references"], "sample": run.uid}
+    for number, role in ((7, "same_temperature"), (8, "dark")):
+        start = synthetic_release.start_of("release_triggered", role, before, number, ["trigger=laser"])
+        synthetic_release.write_course(tmp_path, start, np.array([0.1, 0.2]), {})
+    assert set(runs_after(run)) == {"same_temperature", "dark"}
+    copied = tmp_path / "elsewhere" / sample.name
+    shutil.copytree(sample, copied)
+    assert runs_after(open_run(copied)) == {}

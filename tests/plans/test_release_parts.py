@@ -21,7 +21,7 @@ from plans.release.devices import Benchful
 from plans.release.enzyme_assay import enzyme_findings
 from plans.release.expectation import expect, judged
 from plans.release.grid import grid_of
-from plans.release.heat_assay import heat_courses
+from plans.release.heat_assay import check_controls, heat_courses
 from plans.release.in_beam import Followed, beam_profiles
 from plans.release.joint import fit_jointly
 from plans.release.outline import RoleCourse
@@ -166,6 +166,16 @@ def test_the_block_is_warmer_in_proportion_to_what_the_liquid_is_above_the_room(
     assert block_for(22.0, 37.0, 2.4) == pytest.approx(22.0)
     # nothing to tell the losses from, close to the room
     assert block_for(42.0, 24.0, 0.2) == pytest.approx(42.2)
+
+
+def test_a_missing_control_is_said() -> None:
+    check_controls(["same_temperature", "no_carrier"], quiet := Cautions())
+    assert not quiet.codes
+    check_controls(["no_carrier"], cautions := Cautions())
+    [caution] = cautions
+    assert caution.text == (
+        "the control 'same_temperature' is missing: nothing but the law of heat tells the light from its warmth"
+    )
 
 
 def bare(marks: list[tuple[float, str, float]]) -> Course:
