@@ -147,7 +147,7 @@ def cell_entries(setup: "Setup", report: ReportTable) -> list[Entry]:
         Entry(group, "path", str(sample.path_length)),
         Entry(group, "volume", _text(sample.volume), "sample.toml, [sample] volume"),
         Entry(group, "mass of the liquid", _text(report.liquid_mass), f"{IN_SAMPLE} liquid_mass"),
-        Entry(group, "stirring", _text(cuvette.stirring), f"{where} stirring"),
+        Entry(group, "stirring, as entered", _text(cuvette.stirring), f"{where} stirring"),
         Entry(group, "window transmission", _text(sample.window_transmission), "sample.toml, [sample]"),
         Entry(group, "effective heat capacity", capacity, "sample.toml, [heat_capacity]"),
     ]

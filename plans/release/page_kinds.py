@@ -111,7 +111,7 @@ HEAT = Kind(
     },
     where="beam",
     model="k(T(t)) along the measured temperature, with a laser also k_light along the fluence",
-    definition="Carriers have transition temperatures of their own, logistic about T_m with the width w: those that the liquid's "
+    definition="Carriers have transition temperatures of their own, logistic about T_m with the width w and cut 3 K below it: those that the liquid's "
     "temperature has passed lose their cargo at k_fast, the others at k_tail times the share that has passed, beside a burst; T(t) is measured. "
     "With a laser, light cuts the share 1 − e^(−k_light D) of what is held, D the fluence, beside what its warmth does; carriers at "
     "the same temperatures without the laser tell the two apart. "

@@ -59,7 +59,7 @@ def test_what_was_not_entered_is_missing_and_says_where_it_goes(setup: Setup) ->
     found = by_name(entries)
     assert found["line λ"].value == "808 nm"
     assert found["path"].value == "1.0000 ± 0.0050 cm"
-    assert found["stirring"].words == "400 rpm"
+    assert found["stirring, as entered"].words == "400 rpm"
     assert found["particle"].value == "43.6 ± 4.4 nm × 10.0 ± 1.0 nm gold nanorod"
 
 
