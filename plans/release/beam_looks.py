@@ -25,38 +25,49 @@ _MOST_FOR_SCATTER = 24
 _PIXELS = 12
 """Pixels that are read as one: 4 nm."""
 
-_ROUNDS = 2
-
 
 @dataclass(frozen=True)
 class BeamLooks:
     """The looks of one course before its carriers are dissolved, and the mean spectra of the first ones and after it, (n,).
 
-    ``dilution``: volume before over volume after the surfactant.
+    ``dilution``: volume before over volume after the surfactant. ``thinned`` (k,): what an addition left of the first looks'
+    concentration at each look; ``at_h`` (k,): time since the first looks, ``dissolved_h`` that of the looks after the surfactant.
     """
 
     looks: Sequence[Look]
     first: Array
     last: Array
     dilution: float
+    thinned: Array
+    at_h: Array
+    dissolved_h: float
 
     @classmethod
-    def of(cls, looks: Sequence[Look], dissolved_s: float, dilution: float) -> "BeamLooks":
-        """Sort a course's looks. AnalysisRefusesError where there are too few."""
+    def of(
+        cls, looks: Sequence[Look], dissolved_s: float, dilution: float, additions: Sequence[tuple[float, float]] = ()
+    ) -> "BeamLooks":
+        """Sort a course's looks; ``additions``: (time in s, volume before over after). AnalysisRefusesError where there are too few."""
         whole = [coarse(look) for look in looks if look.time_s < dissolved_s]
-        after = [coarse(look).absorbance for look in looks if look.time_s > dissolved_s]
+        after = [coarse(look) for look in looks if look.time_s > dissolved_s]
         if len(whole) < FIRST_LOOKS + 3 or not after:
             raise AnalysisRefusesError(
                 f"{len(whole)} looks before the carriers were dissolved and {len(after)} after: too few to read"
             )
-        first = np.mean([look.absorbance for look in whole[:FIRST_LOOKS]], axis=0)
-        return cls(whole, first, np.mean(after, axis=0), dilution)
+        first, last = (np.mean([look.absorbance for look in some], axis=0) for some in (whole[:FIRST_LOOKS], after))
+        time_s = np.array([look.time_s for look in whole])
+        begun_s = float(np.mean(time_s[:FIRST_LOOKS]))
+        thinned = np.prod([np.where(time_s > at_s, share, 1.0) for at_s, share in additions], axis=0) * np.ones(
+            time_s.size
+        )
+        dissolved_h = (float(np.mean([look.time_s for look in after])) - begun_s) / 3600.0
+        return cls(whole, first, last, dilution, thinned, (time_s - begun_s) / 3600.0, dissolved_h)
 
-    def series(self, amount: float) -> Series:
-        """Return what the exponent is found from; ``amount``: how concentrated the dissolved carriers are relative to the first."""
+    @property
+    def series(self) -> Series:
+        """Return what the exponent is found from and the looks are read by: as if nothing had evaporated."""
         some = self.looks[FIRST_LOOKS:][:: max(1, len(self.looks) // _MOST_FOR_SCATTER)]
         spectra = [(look.wavelength_nm, look.absorbance, look.sd) for look in some]
-        return Series(spectra, self.first, self.last / amount - self.first)
+        return Series(spectra, self.first, self.last / self.dilution - self.first)
 
 
 def coarse(look: Look) -> Look:
@@ -77,22 +88,39 @@ def coarse(look: Look) -> Look:
 
 
 def read(courses: Sequence[BeamLooks]) -> list[tuple[Array, Array]]:
-    """Return of each course how far its looks lie on the way (n,), and how concentrated the liquid was relative to the first (n,).
+    """Return of each course how far its looks lie on the way (k,), and how concentrated the liquid was relative to the first (k,).
 
-    The dissolved carriers are scaled by what evaporated until then.
+    With c the concentration relative to the first looks, y the way and e the concentration at the end, a spectrum is
+    c [first + y (last/e - first)]: its coefficients by `Series` are y c/e along the step and c (1 - y) + y c/e of the first. Of e it is
+    known that liquid evaporates from all courses alike; the nearer y comes to 1, the less would a course tell of its own.
     """
-    amounts = [one.dilution for one in courses]
-    found: list[tuple[Array, Array]] = []
-    for _ in range(_ROUNDS):
-        series = [one.series(amount) for one, amount in zip(courses, amounts, strict=True)]
-        exponent = scatter_exponent(series)
-        found = [_readings(one.looks, own, exponent) for one, own in zip(courses, series, strict=True)]
-        amounts = [one.dilution * float(np.median(sizes[-5:])) for one, (_, sizes) in zip(courses, found, strict=True)]
-    return found
+    series = [one.series for one in courses]
+    exponent = scatter_exponent(series)
+    found = [_coefficients(one.looks, own, exponent) for one, own in zip(courses, series, strict=True)]
+    lost_per_h = _evaporation(courses, found)
+    ways = []
+    for one, (along, size) in zip(courses, found, strict=True):
+        at_end = float(one.thinned[-1]) * (1.0 + lost_per_h * one.dissolved_h)
+        concentration = size - along + along * at_end
+        ways.append((along * at_end / concentration, concentration))
+    return ways
 
 
-def _readings(looks: Sequence[Look], series: Series, exponent: float) -> tuple[Array, Array]:
+def _coefficients(looks: Sequence[Look], series: Series, exponent: float) -> tuple[Array, Array]:
+    """Return the coefficients of the step and of the first spectrum, (k,) each."""
     pairs = [
         between(look.wavelength_nm, look.absorbance, look.sd, series.first, series.step, exponent) for look in looks
     ]
-    return np.array([one.value for one, _ in pairs]), np.array([size for _, size in pairs])
+    size = np.array([one for _, one in pairs])
+    return np.array([one.value for one, _ in pairs]) * size, size
+
+
+def _evaporation(courses: Sequence[BeamLooks], coefficients: Sequence[tuple[Array, Array]]) -> float:
+    """Return the share of the liquid that evaporates per hour: the one with which concentrations follow additions and time alone."""
+    slope, rest = [], []
+    for one, (along, size) in zip(courses, coefficients, strict=True):
+        end = float(one.thinned[-1])
+        slope.append(one.thinned * one.at_h - along * end * one.dissolved_h)
+        rest.append(size - along + along * end - one.thinned)
+    x, y = np.concatenate(slope), np.concatenate(rest)
+    return float(x @ y / (x @ x))

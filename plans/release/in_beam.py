@@ -98,9 +98,11 @@ def _looks(course: Course, sample: "SampleConfig", cautions: Cautions) -> BeamLo
     if not surfactant:
         raise AnalysisRefusesError("the carriers were never dissolved: without that look nothing tells 100 %")
     volume, added = sample.sample.volume or Quantity(1.0, "mL"), sample.release.addition.value
-    before = sum(1 for time, what, _ in course.marks if what == "enzyme") * added
-    dilution = volume.value + before
-    found = BeamLooks.of(course.looks, surfactant[0][0], dilution / (dilution + added))
+    whole, additions = volume.value, []
+    for at_s, _ in course.when("enzyme"):
+        additions.append((at_s, whole / (whole + added)))
+        whole += added
+    found = BeamLooks.of(course.looks, surfactant[0][0], whole / (whole + added), additions)
     if float(np.nanpercentile(np.abs(found.last - found.first), 90)) < SMALLEST_STEP:
         cautions.add(
             "little_contrast", "dissolved carriers hardly look different from whole ones: the read-out is poor"
