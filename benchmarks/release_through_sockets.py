@@ -56,7 +56,9 @@ def write_files(case: Case, folder: Path) -> None:
         "[release]",
     ]
     release, expected = case.sample.release, case.sample.expected_release
-    names = ("concentration", "dose_ratio", "activation_energy", "enzyme", "addition", "beam_area", "insert")
+    names = (
+        "concentration", "dose_ratio", "activation_energy", "enzyme", "addition", "beam_area", "insert", "evaporation",
+    )  # fmt: skip
     lines += [f"{name} = {text_of(getattr(release, name))}" for name in names]
     lines += [
         f'thermometer_accuracy = "{release.thermometer_accuracy.value} K"',
