@@ -8,6 +8,7 @@ WORLDS = range(1, 21)
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 @pytest.mark.timeout(900)
 def test_intervals_hold_the_truth_in_worlds_that_the_analysis_does_not_know() -> None:
     outcomes = [run_world(seed) for seed in WORLDS]
@@ -17,6 +18,7 @@ def test_intervals_hold_the_truth_in_worlds_that_the_analysis_does_not_know() ->
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 @pytest.mark.parametrize("kind", MATCHING)
 def test_a_broken_assumption_gets_its_caution(kind: str) -> None:
     outcome = run_world(7, kind=kind)
@@ -24,5 +26,6 @@ def test_a_broken_assumption_gets_its_caution(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 def test_a_belief_five_sigmas_away_departs() -> None:
     assert run_world(3, kind="departs").verdict_word == "departs"

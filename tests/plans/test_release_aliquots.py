@@ -299,6 +299,7 @@ def test_removed_and_outside_agree_with_the_correction_for_filtered_samples() ->
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 def test_intervals_of_ten_worlds_hold_the_truth_without_bias() -> None:
     z: dict[str, list[float]] = {"k_release": [], "k_burst": [], "membrane_rate": [], "removed": []}
     covered = 0

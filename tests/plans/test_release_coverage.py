@@ -7,6 +7,7 @@ from benchmarks.release_coverage import main, run_many, summary
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 @pytest.mark.parametrize("kind", KINDS)
 def test_intervals_hold_the_truth_in_worlds_that_the_analysis_does_not_know(kind: str) -> None:
     outcomes = run_many(range(1, 5), kind, 1, short=True)

@@ -39,6 +39,7 @@ def test_the_power_is_what_the_laser_read() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.no_cover  # most of its time would go into counting lines that other tests count
 @pytest.mark.parametrize("cleaves", [True, False])
 def test_light_is_told_from_its_warmth(cleaves: bool) -> None:
     seed = next(n for n in range(1, 30) if (draw_case("light", n).truth["k_light"] > 3e-4) == cleaves)
