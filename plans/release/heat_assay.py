@@ -23,6 +23,7 @@ from plans.release.heat import released_by_heat
 from plans.release.heat_findings import HEAT_NAMES, LIT_NAMES, heat_findings
 from plans.release.outline import Expected, RoleCourse
 from plans.release.record import course_of, limits_of, photometry_of
+from plans.release.replay import LIQUID_LAG_S
 from plans.release.schedule import Step, even
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ Array = npt.NDArray[np.float64]
 
 ORDER = ("burst", "k_burst", "plateau", "transition_temperature", "transition_width", "k_fast", "k_tail")
 """What `released_by_heat` takes, in its order."""
-
-LAG_S = 75.0
-"""About the time in which the liquid follows block or beam, for the prediction."""
 
 _WITHOUT = {
     "same_temperature": "nothing but the law of heat tells the light from its warmth",
@@ -179,7 +177,7 @@ def _wanted(course: RoleCourse, time_s: Array, base_c: float) -> Array:
         for step in deeds:
             if last < step.at_s <= now:
                 target = step.value if step.what == "temperature" else base_c + 9.0 * step.value
-        degrees += (target - degrees) * float(-np.expm1(-(now - last) / LAG_S))
+        degrees += (target - degrees) * float(-np.expm1(-(now - last) / LIQUID_LAG_S))
         last = float(now)
         found.append(degrees)
     return np.array(found)
